@@ -1,0 +1,108 @@
+"""A bundle on disk: found, read, and checked against its manifest before anything is loaded.
+
+The bytes that are hashed are the bytes that are handed on: each artifact is read once into memory
+and never opened again, so nobody can swap a file between the check and the use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgembed.errors import ArgumentError, BundleNotFoundError, IntegrityError
+from edgembed.manifest import FILE_NAME, Artifact, Manifest, Weights
+
+_MAX_MANIFEST_BYTES = 16 * 2**20
+_REMEDY = "export or download the bundle again"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder with a manifest. Opening it reads the manifest only."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Bundle:
+        """Read and check manifest.json; BundleNotFoundError where there is none."""
+        path = Path(folder)
+        if not path.is_dir():
+            raise BundleNotFoundError(
+                f"no bundle at {str(path)!r}: give the folder that edgembed-export wrote "
+                "(edgembed loads local folders only, it never downloads)"
+            )
+        manifest = path / FILE_NAME
+        if not manifest.is_file():
+            raise BundleNotFoundError(
+                f"{str(path)!r} has no {FILE_NAME}, so it is not a bundle: "
+                f"make one with  edgembed-export {path} OUT"
+            )
+        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise IntegrityError(f"{manifest} is over {_MAX_MANIFEST_BYTES} bytes; {_REMEDY}")
+        return cls(path, Manifest.parse(manifest.read_bytes()))
+
+    def weights(self, dtype: str) -> Weights:
+        """The files of one dtype; ArgumentError names those that the bundle has."""
+        try:
+            return self.manifest.dtypes[dtype]
+        except KeyError:
+            raise ArgumentError(
+                f"dtype {dtype!r} is not in this bundle, which has "
+                f"{', '.join(self.manifest.dtypes)}: choose one of these, or export again with "
+                f"--dtype {dtype}"
+            ) from None
+
+    def read(self, dtype: str) -> dict[str, bytes]:
+        """Every artifact that this dtype needs, checked, by path inside the bundle.
+
+        All other artifacts are checked too, except the weights of other dtypes, of which presence
+        and size are: hashing what is not loaded would only make loading slower.
+        `verify` checks those as well.
+        """
+        own = self.weights(dtype)
+        skipped = {w.data for w in self.manifest.dtypes.values()} - {own.data}
+        names = [name for name in self.manifest.artifacts if name not in skipped]
+        for name in skipped:
+            _check_size(self.folder / name, name, self.manifest.artifacts[name])
+        with ThreadPoolExecutor(4) as pool:  # hashing releases the GIL
+            contents = dict(zip(names, pool.map(self._read_one, names), strict=True))
+        needed = {own.graph, own.data, self.manifest.tokenizer}
+        return {name: content for name, content in contents.items() if name in needed}
+
+    def verify(self) -> None:
+        """Check every artifact of the bundle; IntegrityError names the first that is wrong."""
+        for name in self.manifest.artifacts:
+            self._read_one(name)
+
+    def _read_one(self, name: str) -> bytes:
+        artifact = self.manifest.artifacts[name]
+        path = self.folder / name
+        _check_size(path, name, artifact)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != artifact.sha256:
+            raise IntegrityError(
+                f"{name} is not the file that was exported (its SHA-256 differs from "
+                f"{FILE_NAME}): {_REMEDY}"
+            )
+        return content
+
+
+def _check_size(path: Path, name: str, artifact: Artifact) -> None:
+    try:
+        info = path.lstat()
+    except OSError as error:
+        raise BundleNotFoundError(f"{name} is missing from the bundle: {_REMEDY}") from error
+    if not stat.S_ISREG(info.st_mode):
+        raise IntegrityError(
+            f"{name} is not a plain file (links are not followed): copy the bundle with its "
+            "files, not with links to them"
+        )
+    if info.st_size != artifact.bytes:
+        raise IntegrityError(
+            f"{name} has {info.st_size} bytes instead of {artifact.bytes}: {_REMEDY}"
+        )

@@ -1,0 +1,60 @@
+"""Canaries: texts whose vectors the manifest keeps, to find out machines that compute others.
+
+INT8 kernels differ between CPUs, so a vector that was verified on one machine is checked on the
+next before it is trusted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgembed.checks import Fields
+from edgembed.pooling import Float32, normalize
+
+# Other machines' float kernels move a vector by 1e-7 to 1e-6 (1 - cosine); wrong INT8 kernels by
+# 1e-3 and more. Between the two lies this.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A text, with its prompt already before it, and its vector under each dtype."""
+
+    text: str
+    vectors: dict[str, Float32]
+
+    def distance(self, dtype: str, vector: Float32) -> float:
+        """1 - cosine between the kept vector and the one computed here, (dim,) float32."""
+        kept = normalize(self.vectors[dtype]).astype(np.float64)
+        return float(1.0 - kept @ normalize(vector).astype(np.float64))
+
+    def to_json(self) -> dict[str, Any]:
+        """For the manifest: vectors as base64 of little-endian float32."""
+        encoded = {
+            dtype: base64.b64encode(vector.astype("<f4").tobytes()).decode()
+            for dtype, vector in self.vectors.items()
+        }
+        return {"text": self.text, "vectors": encoded}
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Canary:
+        """The inverse of to_json."""
+        vectors = {}
+        for dtype, encoded in fields.strings("vectors").items():
+            try:
+                raw = base64.b64decode(encoded, validate=True)
+                vectors[dtype] = np.frombuffer(raw, "<f4").astype(np.float32)
+            except (binascii.Error, ValueError) as error:
+                raise fields.error("vectors", f"cannot be decoded ({error})") from error
+        return cls(fields.string("text"), vectors)
+
+    def check(self, dimension: int, fields: Fields) -> None:
+        """ManifestError unless every vector is finite and of the bundle's dimension."""
+        for vector in self.vectors.values():
+            if vector.shape != (dimension,) or not np.isfinite(vector).all():
+                raise fields.error("canaries", f"must hold finite vectors of {dimension} numbers")

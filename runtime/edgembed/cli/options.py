@@ -1,0 +1,57 @@
+"""Arguments that several commands share, and how they become an Embedder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgembed import Embedder
+
+Commands = Any  # argparse's sub-parsers object has no public type
+
+
+def add_command(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
+    """A sub-command with the arguments that all have."""
+    command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    command.add_argument("bundle", metavar="BUNDLE", help="folder that edgembed-export wrote")
+    return command
+
+
+def add_model_options(command: argparse.ArgumentParser) -> None:
+    """--prompt, --dtype and --threads."""
+    command.add_argument(
+        "--prompt",
+        metavar="NAME_OR_TEXT",
+        help="a prompt's key, its prefix, or its whole text; '' for none "
+        "(default: the checkpoint's default prompt)",
+    )
+    command.add_argument("--dtype", help="int8 or float32 (default: the bundle's)")
+    command.add_argument(
+        "--threads", type=int, help="threads to use (default: as many as this process may)"
+    )
+
+
+def load(args: argparse.Namespace) -> Embedder:
+    """The Embedder that BUNDLE, --dtype and --threads ask for."""
+    from edgembed import Embedder
+
+    return Embedder(args.bundle, dtype=args.dtype, threads=args.threads)
+
+
+def prompt_argument(model: Embedder, name_or_text: str | None) -> dict[str, Any]:
+    """--prompt as keyword for encode: a name where it is one, else the text itself.
+
+    Says on stderr which prompt is put before the texts when it was not spelled out.
+    """
+    if name_or_text is None:
+        if model.default_prompt_name:
+            text = model.prompts[model.default_prompt_name]
+            print(f"edgembed: default prompt {text!r} (--prompt '' for none)", file=sys.stderr)
+        return {}
+    if name_or_text in model.prompt_names:
+        return {"prompt_name": name_or_text}
+    if name_or_text and not name_or_text[-1].isspace():
+        print(f"edgembed: no prompt is named {name_or_text!r}: taken as text", file=sys.stderr)
+    return {"prompt": name_or_text}

@@ -1,0 +1,84 @@
+"""Writing vectors: npy, jsonl or parquet, to a stream or, whole or not at all, to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from edgembed.cli.inputs import Record
+from edgembed.errors import ArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Matrix = npt.NDArray[np.float32]
+
+EMBEDDING = "embedding"
+
+
+def write(format_: str, stream: BinaryIO, records: list[Record], vectors: Matrix) -> None:
+    """Write one row a record in one of FORMATS."""
+    if format_ != "npy" and any(EMBEDDING in record.fields for record in records):
+        raise ArgumentError(
+            f"the input has a field {EMBEDDING!r} already, which the output would overwrite: "
+            "rename it, or use --format npy"
+        )
+    _WRITERS[format_](stream, records, vectors)
+
+
+def _write_npy(stream: BinaryIO, records: list[Record], vectors: Matrix) -> None:
+    import numpy as np
+
+    del records  # an array has no room for texts
+    np.lib.format.write_array(stream, vectors, allow_pickle=False)
+
+
+def _write_jsonl(stream: BinaryIO, records: list[Record], vectors: Matrix) -> None:
+    for record, vector in zip(records, vectors, strict=True):
+        # float32's own shortest digits, not float64's seventeen; they read back bit for bit.
+        row = {**record.fields, EMBEDDING: [float(str(x)) for x in vector]}
+        stream.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+
+
+def _write_parquet(stream: BinaryIO, records: list[Record], vectors: Matrix) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("Parquet needs: pip install 'edgembed[parquet]'") from error
+    table: Any = pa.Table.from_pylist([record.fields for record in records])
+    flat = pa.array(vectors.reshape(-1), pa.float32())
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    pq.write_table(table.append_column(EMBEDDING, column), stream)
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, list[Record], Matrix], None]] = {
+    "npy": _write_npy,
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+}
+FORMATS = tuple(_WRITERS)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well, and leaves no trace else."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp's is private
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,288 @@
+"""Embedder: the public face. sentence-transformers' names, order and meaning, without torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from edgembed.arguments import EncodeOptions, as_texts
+from edgembed.engine import CanaryCheck, Embedding, Engine
+from edgembed.errors import ArgumentError, TruncationWarning
+from edgembed.pooling import Float32, normalize
+from edgembed.precision import Precision, quantize_embeddings
+from edgembed.progress import progress
+from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
+from edgembed.similarity import similarity, similarity_pairwise
+
+OutputValue = Literal["sentence_embedding", "token_embeddings"]
+Vectors = npt.NDArray[Any]
+_Kept = TypeVar("_Kept")
+_logger = logging.getLogger("edgembed")
+
+
+class Embedder:
+    """A bundle, loaded.
+
+    >>> model = Embedder("bundle/")
+    >>> model.encode(["Привет, мир", "Hello, world"]).shape
+    (2, 384)
+
+    One text gives one vector, whatever else is in the call, on any number of threads. An Embedder
+    may be shared between threads.
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str],
+        dtype: str | None = None,
+        threads: int | None = None,
+        *,
+        canaries: CanaryCheck = "warn",
+    ) -> None:
+        """Load a bundle that edgembed-export wrote.
+
+        dtype: "int8" or "float32" (default: the manifest's). threads: how many the model may use
+        (default: what the affinity mask and the cgroup's quota allow). canaries: what to do where
+        this machine computes other vectors than the exporter's: "warn", "refuse" or "off".
+        Raises BundleError, of the kind that says what is wrong, and ArgumentError.
+        """
+        if canaries not in ("warn", "refuse", "off"):
+            raise ArgumentError(f"canaries must be warn, refuse or off, not {canaries!r}")
+        self._engine = Engine(bundle, dtype, threads)
+        self._manifest = self._engine.manifest
+        self._prompts = self._manifest.prompts
+        if name := self._prompts.default_name:
+            _logger.info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
+        self._engine.check_canaries(canaries)
+
+    @property
+    def dtype(self) -> str:
+        """The weights in use: "int8" or "float32"."""
+        return self._engine.dtype
+
+    @property
+    def threads(self) -> int:
+        """How many threads a run of the model may use."""
+        return self._engine.threads
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in one vector."""
+        return self._manifest.dimension
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """The checkpoint's prompts by key."""
+        return MappingProxyType(dict(self._prompts.texts))
+
+    @property
+    def prompt_names(self) -> tuple[str, ...]:
+        """Every name that prompt_name takes: keys, and prefixes such as "search_query"."""
+        return tuple(self._prompts.by_name())
+
+    @property
+    def default_prompt_name(self) -> str | None:
+        """The key of the prompt that a call takes when it names none."""
+        return self._prompts.default_name
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens of a text that count, special ones included; the rest is cut, with a warning."""
+        return self._manifest.max_seq_length
+
+    @property
+    def similarity_fn_name(self) -> str:
+        """cosine, dot, euclidean or manhattan: what similarity() computes."""
+        return self._manifest.similarity_fn_name
+
+    @property
+    def fingerprint(self) -> str:
+        """One id of the vector space: vectors of the same fingerprint may be compared."""
+        return self._engine.fingerprint
+
+    def get_embedding_dimension(self) -> int:
+        """The same as `dimension`, by sentence-transformers' name."""
+        return self.dimension
+
+    get_sentence_embedding_dimension = get_embedding_dimension
+
+    @overload
+    def encode(
+        self,
+        inputs: str | Iterable[str] | None = ...,
+        prompt_name: str | None = ...,
+        prompt: str | None = ...,
+        batch_size: int = ...,
+        show_progress_bar: bool | None = ...,
+        output_value: Literal["sentence_embedding"] = ...,
+        precision: Precision = ...,
+        convert_to_numpy: Literal[True] = ...,
+        **kwargs: Any,
+    ) -> Vectors: ...
+
+    @overload
+    def encode(
+        self,
+        inputs: str | Iterable[str] | None = ...,
+        prompt_name: str | None = ...,
+        prompt: str | None = ...,
+        batch_size: int = ...,
+        show_progress_bar: bool | None = ...,
+        output_value: OutputValue | None = ...,
+        precision: Precision = ...,
+        convert_to_numpy: bool = ...,
+        **kwargs: Any,
+    ) -> Any: ...
+
+    def encode(  # noqa: PLR0913, PLR0917  (sentence-transformers' parameters, in its order)
+        self,
+        inputs: str | Iterable[str] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        output_value: OutputValue | None = "sentence_embedding",
+        precision: Precision = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        pool: Any = None,
+        chunk_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Embed one text, (dim,) float32, or many, (n, dim) float32; an empty list gives (0, dim).
+
+        prompt_name names a prompt by key ("query") or prefix ("search_query"); prompt gives its
+        text and wins; with neither, the checkpoint's default is used; prompt="" asks for none.
+        output_value "token_embeddings" gives a (tokens, dim) float32 array a text, None a dict of
+        all there is. precision int8, uint8, binary, ubinary give smaller types. truncate_dim keeps
+        the first dimensions, before normalize_embeddings scales to norm 1. convert_to_numpy=False
+        gives a list of vectors. batch_size changes no vector (texts run one by one); it is checked
+        and otherwise free. `sentences=` works for inputs=.
+
+        An empty text gives the vector of a text without words, as in sentence-transformers. Texts
+        over max_seq_length are cut, with a TruncationWarning. TextError names by index the texts
+        that are no text or hold lone surrogates, before any work is done; other wrong arguments
+        raise ArgumentError.
+        """
+        options = EncodeOptions.check(
+            batch_size=batch_size,
+            output_value=output_value,
+            precision=precision,
+            convert_to_tensor=convert_to_tensor,
+            device=device,
+            truncate_dim=truncate_dim,
+            pool=pool,
+            chunk_size=chunk_size,
+        )
+        texts, single = as_texts(inputs, kwargs)
+        prefix = self._prompts.resolve(prompt, prompt_name)
+        keep = _KEEP[options.output_value]
+        results: Any = self._embed(texts, prefix, show_progress_bar, keep)
+        if options.output_value == "sentence_embedding":
+            matrix = np.array(results, np.float32).reshape(len(texts), self.dimension)
+            matrix = matrix[:, : options.truncate_dim]
+            if normalize_embeddings:
+                matrix = normalize(matrix)
+            results = quantize_embeddings(matrix, options.precision)
+            results = results if convert_to_numpy else list(results)
+        return results[0] if single else results
+
+    def encode_query(
+        self,
+        inputs: str | Iterable[str] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode, with the prompt for queries ("query", then "search_query") if none is named."""
+        if prompt is None and prompt_name is None:
+            prompt_name = self._prompts.first(QUERY_NAMES)
+        return self.encode(inputs, prompt_name, prompt, *args, **kwargs)
+
+    def encode_document(
+        self,
+        inputs: str | Iterable[str] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode, with the prompt for documents if none is named.
+
+        That is the first of "document", "passage", "corpus", "search_document" that there is.
+        """
+        if prompt is None and prompt_name is None:
+            prompt_name = self._prompts.first(DOCUMENT_NAMES)
+        return self.encode(inputs, prompt_name, prompt, *args, **kwargs)
+
+    def similarity(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Float32:
+        """All pairs, by the checkpoint's similarity: (n, dim), (m, dim) -> (n, m) float32."""
+        return similarity(self.similarity_fn_name, embeddings1, embeddings2)
+
+    def similarity_pairwise(
+        self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike
+    ) -> Float32:
+        """Row by row: (n, dim), (n, dim) -> (n,) float32."""
+        return similarity_pairwise(self.similarity_fn_name, embeddings1, embeddings2)
+
+    def tokenize(self, texts: str | Iterable[str]) -> dict[str, npt.NDArray[np.int64]]:
+        """input_ids and attention_mask, (n, longest) int64, padded with 0 where the mask is 0."""
+        rows = [self._engine.tokenizer.encode(text).ids for text in as_texts(texts, {})[0]]
+        ids = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
+        mask = np.zeros_like(ids)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = row
+            mask[index, : len(row)] = 1
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def _embed(
+        self,
+        texts: list[str],
+        prefix: str,
+        show: bool | None,
+        keep: Callable[[Embedding], _Kept],
+    ) -> list[_Kept]:
+        """Embed each text and keep what `keep` takes of it, so that nothing more stays behind."""
+        skip = self._engine.skipped_tokens(prefix)
+        kept, cut = [], 0
+        for text in progress(texts, show):
+            embedding = self._engine.embed(prefix + text, skip)
+            kept.append(keep(embedding))
+            cut += embedding.truncated
+        if cut:
+            warnings.warn(
+                f"{cut} of {len(texts)} text(s) had more than {self.max_seq_length} tokens and "
+                "were cut: their vectors speak of their beginning only. Split long texts, or "
+                "export with a larger --max-seq-length",
+                TruncationWarning,
+                stacklevel=3,
+            )
+        return kept
+
+
+def _as_dict(embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
+    return {
+        "input_ids": embedding.ids,
+        "attention_mask": np.ones_like(embedding.ids),
+        "token_embeddings": embedding.token_embeddings,
+        "sentence_embedding": embedding.vector,
+    }
+
+
+# What is kept of an embedding for each output_value.
+_KEEP: dict[str | None, Callable[[Embedding], Any]] = {
+    "sentence_embedding": lambda embedding: embedding.vector,
+    "token_embeddings": lambda embedding: embedding.token_embeddings,
+    None: _as_dict,
+}

@@ -1,0 +1,117 @@
+"""The engine: one checked bundle, loaded, that turns one text into one vector.
+
+It puts the rooms together (bundle, tokenize, session, pooling) and knows nothing of encode's many
+arguments. Each text is run alone and without padding, so that its vector cannot depend on its
+neighbours: in INT8 that is the only way to be exact, and on a CPU it is the cheapest one too.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgembed.bundle import Bundle
+from edgembed.canary import TOLERANCE
+from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
+from edgembed.pooling import Float32, normalize, pool
+from edgembed.session import Session
+from edgembed.threads import available_threads
+from edgembed.tokenize import Int64, Tokenizer
+
+CanaryCheck = Literal["warn", "refuse", "off"]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What one text gave: ids (tokens,), token vectors (tokens, dim), vector (dim,)."""
+
+    ids: Int64
+    truncated: bool
+    token_embeddings: Float32
+    vector: Float32
+
+
+class Engine:
+    """A bundle in memory, ready to embed. Safe to share between threads."""
+
+    def __init__(
+        self, folder: str | os.PathLike[str], dtype: str | None, threads: int | None
+    ) -> None:
+        """Check and load one dtype of a bundle (None: the manifest's default)."""
+        self.threads = _checked_threads(threads)
+        self.bundle = Bundle.open(folder)
+        self.manifest = self.bundle.manifest
+        self.dtype = dtype or self.manifest.default_dtype
+        weights = self.bundle.weights(self.dtype)
+        self.fingerprint = weights.fingerprint
+        contents = self.bundle.read(self.dtype)
+        with ThreadPoolExecutor(1) as pool:  # the two loads overlap: both release the GIL
+            loading = pool.submit(
+                Session,
+                contents[weights.graph],
+                weights.data.rpartition("/")[2],
+                contents[weights.data],
+                self.threads,
+            )
+            self.tokenizer = Tokenizer(
+                contents[self.manifest.tokenizer], self.manifest.max_seq_length
+            )
+            self._session = loading.result()
+
+    def embed(self, text: str, skip: int = 0) -> Embedding:
+        """Embed one text, prompt included; `skip` leading tokens are left out of the pooling."""
+        tokens = self.tokenizer.encode(text)
+        token_embeddings = self._session.run(tokens.ids)
+        vector = pool(token_embeddings, self.manifest.pooling, skip)
+        if not np.isfinite(vector).all():
+            raise InferenceError(
+                f"the model gave NaN or infinity for a text of {len(tokens.ids)} tokens; no vector "
+                "is returned: check the bundle with  edgembed info --verify"
+            )
+        if self.manifest.normalize:
+            vector = normalize(vector)
+        return Embedding(tokens.ids, tokens.truncated, token_embeddings, vector)
+
+    def skipped_tokens(self, prompt: str) -> int:
+        """Leading tokens that pooling leaves out for this prompt (include_prompt=false only)."""
+        if self.manifest.include_prompt or not prompt:
+            return 0
+        return self.tokenizer.prompt_length(prompt)
+
+    def canary_distance(self) -> float:
+        """The largest 1 - cosine between a canary of the manifest and its vector here."""
+        return max(
+            (
+                canary.distance(self.dtype, self.embed(canary.text).vector)
+                for canary in self.manifest.canaries
+                if self.dtype in canary.vectors
+            ),
+            default=0.0,
+        )
+
+    def check_canaries(self, action: CanaryCheck) -> None:
+        """Warn of, or refuse, a machine whose kernels give other vectors than the exporter's."""
+        if action == "off" or (distance := self.canary_distance()) <= TOLERANCE:
+            return
+        message = (
+            f"this machine computes other {self.dtype} vectors than the one that exported the "
+            f"bundle (1 - cosine {distance:.1e}, at most {TOLERANCE:.0e} is expected): do not mix "
+            "them with vectors from elsewhere; use dtype='float32', or the onnxruntime version "
+            f"that the bundle names ({self.manifest.tools.get('onnxruntime', 'unknown')})"
+        )
+        if action == "refuse":
+            raise CanaryError(message)
+        warnings.warn(message, CanaryWarning, stacklevel=3)
+
+
+def _checked_threads(threads: int | None) -> int:
+    if threads is None:
+        return available_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ArgumentError(f"threads must be a whole number from 1, or None, not {threads!r}")
+    return threads

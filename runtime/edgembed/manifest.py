@@ -1,0 +1,170 @@
+"""manifest.json: what a bundle says of itself, and the one place that reads and writes it.
+
+Everything in it came from outside, so every field is checked for its type and range before use.
+`Manifest.parse` and `Manifest.dump` are inverses; the same manifest gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edgembed.canary import Canary
+from edgembed.checks import Fields
+from edgembed.errors import ManifestError, PromptError
+from edgembed.pooling import POOLING_MODES, PoolingMode
+from edgembed.prompts import Prompts
+from edgembed.similarity import SIMILARITY_FUNCTIONS
+
+FORMAT = "edgembed-bundle"
+FORMAT_VERSION = 1
+FILE_NAME = "manifest.json"
+DTYPES = ("int8", "float32")
+
+# A dimension or a length beyond these is a lie or an attack, not a sentence encoder.
+_MAX_DIMENSION = 65_536
+_MAX_SEQ_LENGTH = 1_000_000
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of the bundle: its SHA-256 (hex) and its size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One dtype's files, as paths inside the bundle, and the fingerprint of its vector space.
+
+    graph: what this runtime runs, input_ids (1, tokens) int64 -> (1, tokens, dim) float32.
+    masked_graph: the same with an attention_mask input, for other people's tools.
+    data: the weights of both, in onnx's external data format.
+    """
+
+    graph: str
+    masked_graph: str
+    data: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the model came from: hub id (or folder name), pinned commit, licence."""
+
+    id: str
+    revision: str | None = None
+    license: str | None = None
+    architecture: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A bundle's manifest; field by field as design and README describe it."""
+
+    model: Source
+    dimension: int
+    pooling: PoolingMode
+    normalize: bool
+    include_prompt: bool
+    max_seq_length: int
+    prompts: Prompts
+    similarity_fn_name: str
+    default_dtype: str
+    dtypes: Mapping[str, Weights]
+    artifacts: Mapping[str, Artifact]
+    tokenizer: str = "tokenizer.json"
+    canaries: tuple[Canary, ...] = ()
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+    def dump(self) -> bytes:
+        """The manifest as UTF-8 JSON, keys in a fixed order."""
+        document = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **asdict(self),
+            "prompts": dict(self.prompts.texts),
+            "default_prompt_name": self.prompts.default_name,
+            "canaries": [canary.to_json() for canary in self.canaries],
+        }
+        return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Manifest:
+        """Read a manifest.json. ManifestError names the field that is wrong."""
+        top = Fields.of_json(raw, FILE_NAME)
+        _check_format(top)
+        manifest = cls(
+            model=_source(top.section("model")),
+            dimension=top.integer("dimension", 1, _MAX_DIMENSION),
+            pooling=top.choice("pooling", POOLING_MODES),
+            normalize=top.boolean("normalize"),
+            include_prompt=top.boolean("include_prompt"),
+            max_seq_length=top.integer("max_seq_length", 1, _MAX_SEQ_LENGTH),
+            prompts=_prompts(top),
+            similarity_fn_name=top.choice("similarity_fn_name", SIMILARITY_FUNCTIONS),
+            default_dtype=top.choice("default_dtype", DTYPES),
+            dtypes={name: _weights(w) for name, w in top.sections("dtypes", DTYPES)},
+            artifacts={name: _artifact(a) for name, a in top.sections("artifacts")},
+            tokenizer=top.relative_path("tokenizer"),
+            canaries=tuple(Canary.parse(c) for c in top.items("canaries")),
+            parity=top.mapping("parity"),
+            tools=top.strings("tools"),
+        )
+        manifest._check_references(top)
+        return manifest
+
+    def _check_references(self, top: Fields) -> None:
+        if self.default_dtype not in self.dtypes:
+            raise top.error("default_dtype", f"names {self.default_dtype!r}, which is not there")
+        named = {self.tokenizer}
+        for weights in self.dtypes.values():
+            named |= {weights.graph, weights.masked_graph, weights.data}
+        if missing := sorted(named - set(self.artifacts)):
+            raise top.error("artifacts", f"has no entry for {', '.join(missing)}")
+        for canary in self.canaries:
+            canary.check(self.dimension, top)
+
+
+def _check_format(top: Fields) -> None:
+    if top.string("format") != FORMAT:
+        raise top.error("format", f"must be {FORMAT!r}: this is not a bundle")
+    version = top.integer("format_version", 1, 2**31)
+    if version != FORMAT_VERSION:
+        raise ManifestError(
+            f"{FILE_NAME}: format_version {version} is newer than this edgembed reads "
+            f"({FORMAT_VERSION}): upgrade edgembed, or export the model again"
+        )
+
+
+def _source(section: Fields) -> Source:
+    return Source(
+        id=section.string("id"),
+        revision=section.optional_string("revision"),
+        license=section.optional_string("license"),
+        architecture=section.optional_string("architecture") or "",
+    )
+
+
+def _weights(section: Fields) -> Weights:
+    return Weights(
+        graph=section.relative_path("graph"),
+        masked_graph=section.relative_path("masked_graph"),
+        data=section.relative_path("data"),
+        fingerprint=section.hexadecimal("fingerprint"),
+    )
+
+
+def _artifact(section: Fields) -> Artifact:
+    return Artifact(section.hexadecimal("sha256"), section.integer("bytes", 0, 2**53))
+
+
+def _prompts(top: Fields) -> Prompts:
+    try:
+        return Prompts(top.strings("prompts"), top.optional_string("default_prompt_name"))
+    except PromptError as error:
+        raise top.error("default_prompt_name", str(error)) from error

@@ -1,0 +1,33 @@
+"""A progress bar, where one is wanted and tqdm (extra "progress") is there."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from edgembed.errors import MissingExtraError
+
+_Item = TypeVar("_Item")
+_logger = logging.getLogger("edgembed")
+
+
+def progress(items: Sequence[_Item], show: bool | None) -> Iterable[_Item]:
+    """The items, behind a bar if `show`; None shows one when logging at INFO, if tqdm is there.
+
+    That None means so is sentence-transformers' convention. MissingExtraError where a bar was
+    asked for and tqdm is not installed.
+    """
+    if show is False or (show is None and not _logger.isEnabledFor(logging.INFO)):
+        return items
+    try:
+        tqdm = importlib.import_module("tqdm")
+    except ImportError as error:
+        if show is None:
+            return items
+        raise MissingExtraError(
+            "a progress bar needs tqdm: pip install 'edgembed[progress]'"
+        ) from error
+    bar: Iterable[_Item] = tqdm.tqdm(items, unit="text")
+    return bar

@@ -1,0 +1,71 @@
+"""Which prompt goes before a text.
+
+A prompt can be named by its key in the checkpoint ("query") or by its prefix ("search_query" for
+"search_query: "); a call that names none takes the checkpoint's default.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from edgembed.errors import PromptError
+
+# What encode_query and encode_document look for, first found wins. The first names of each are
+# sentence-transformers' own; the last is how FRIDA and its students call the same thing.
+QUERY_NAMES = ("query", "search_query")
+DOCUMENT_NAMES = ("document", "passage", "corpus", "search_document")
+
+_PREFIX = re.compile(r"(\w[\w -]*?):\s*")
+_logger = logging.getLogger("edgembed")
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """A checkpoint's prompts by key, and the key of its default (None: no prompt)."""
+
+    texts: Mapping[str, str]
+    default_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a default that names no prompt."""
+        if self.default_name is not None and self.default_name not in self.texts:
+            raise PromptError(
+                f"the default prompt {self.default_name!r} is none of {list(self.texts)}"
+            )
+
+    def by_name(self) -> dict[str, str]:
+        """Every name that works: the keys, then the prefixes that are not keys already."""
+        names = dict(self.texts)
+        for text in self.texts.values():
+            if match := _PREFIX.fullmatch(text):
+                names.setdefault(match[1], text)
+        return names
+
+    def resolve(self, prompt: str | None, prompt_name: str | None) -> str:
+        """The text to put before each input, "" for none.
+
+        `prompt` wins over `prompt_name`; with neither it is the checkpoint's default. prompt=""
+        asks for no prompt at all.
+        """
+        if prompt is not None:
+            if prompt_name is not None:
+                _logger.warning("prompt is given, so prompt_name=%r is ignored", prompt_name)
+            return prompt
+        if prompt_name is None:
+            return "" if self.default_name is None else self.texts[self.default_name]
+        names = self.by_name()
+        if prompt_name not in names:
+            known = ", ".join(names) or "none: this model has no prompts"
+            raise PromptError(
+                f"no prompt is named {prompt_name!r}; this bundle knows {known}. "
+                "To put other words before the texts, pass them as prompt="
+            )
+        return names[prompt_name]
+
+    def first(self, candidates: Iterable[str]) -> str | None:
+        """The first candidate that names a prompt here, or None."""
+        names = self.by_name()
+        return next((name for name in candidates if name in names), None)

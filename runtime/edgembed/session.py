@@ -1,0 +1,74 @@
+"""One ONNX graph, run by onnxruntime on the CPU.
+
+onnxruntime's Linux wheels send telemetry from the import on: it is turned off before the import,
+which is why this module is the only one that imports it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgembed.errors import InferenceError, ModelLoadError
+from edgembed.pooling import Float32
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
+
+_ERRORS_ONLY = 3
+
+
+class Session:
+    """Runs a maskless graph: input_ids (1, tokens) int64 -> last_hidden_state (1, tokens, dim).
+
+    Calls from several threads at once are allowed and give the same numbers.
+    """
+
+    def __init__(self, graph: bytes, data_name: str, data: bytes, threads: int) -> None:
+        """Load a graph whose weights are external data under `data_name`, given as bytes.
+
+        The graph is written optimised by the export stage, so nothing is left to do at load.
+        """
+        options = _options(threads)
+        # Bytes, not a path: what was hashed is what is loaded, and links cannot be followed.
+        options.add_external_initializers_from_files_in_memory([data_name], [data], [len(data)])
+        try:
+            self._session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no narrower base
+            raise ModelLoadError(
+                f"onnxruntime {ort.__version__} cannot load the model ({error}): upgrade "
+                "onnxruntime, or export the bundle again with the version in use here"
+            ) from error
+        self._output = self._session.get_outputs()[0].name
+
+    def run(self, ids: npt.NDArray[np.int64]) -> Float32:
+        """Token vectors of one text: (tokens,) int64 -> (tokens, dim) float32."""
+        try:
+            (hidden,) = self._session.run([self._output], {"input_ids": ids[None, :]})
+        except Exception as error:  # as above
+            raise InferenceError(
+                f"onnxruntime failed on a text of {len(ids)} tokens: {error}"
+            ) from error
+        token_embeddings: Float32 = hidden[0]
+        return token_embeddings
+
+
+def _options(threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # A thread that spins while it waits burns the quota of a small container.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = _ERRORS_ONLY
+    return options
+
+
+def onnxruntime_version() -> str:
+    """The version of the onnxruntime in use."""
+    version: str = ort.__version__
+    return version

@@ -1,0 +1,98 @@
+"""Text to token ids, through the checkpoint's own tokenizer.json.
+
+Truncation and padding are set once, here, from the manifest; whatever the file carries of its own
+is overridden (all-MiniLM-L6-v2 ships 128 tokens of fixed padding, and its model takes 256).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer as RustTokenizer
+
+from edgembed.errors import ModelLoadError
+from edgembed.textcut import cut_points
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One text's ids, (tokens,) int64, special tokens included, and whether it was cut."""
+
+    ids: Int64
+    truncated: bool
+
+
+class Tokenizer:
+    """Reads tokenizer.json; may be shared between threads, since nothing in it changes."""
+
+    def __init__(self, tokenizer_json: bytes, max_seq_length: int) -> None:
+        """max_seq_length counts tokens, special ones included."""
+        try:
+            self._tokenizer = RustTokenizer.from_buffer(tokenizer_json)
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(max_seq_length)
+        # A tokenizer.json can be wrong in ways that surface as plain Exception or, from Rust
+        # panics, as BaseException.
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            raise ModelLoadError(
+                f"tokenizer.json cannot be loaded ({error}): export the bundle again, or upgrade "
+                "tokenizers where it is older than the one that wrote the file"
+            ) from error
+        self.max_seq_length = max_seq_length
+        self._cut = cut_points(self._tokenizer)
+
+    def encode(self, text: str) -> Tokens:
+        """The ids of a text that has no lone surrogates (see surrogate_indices).
+
+        A text far longer than max_seq_length is tokenised only as far as its kept tokens go, where
+        that is certain to give the same ids: see textcut.
+        """
+        for head in self._heads(text):
+            encoding = self._tokenizer.encode(head)
+            if encoding.overflowing:
+                return Tokens(_ids(encoding), truncated=True)
+        encoding = self._tokenizer.encode(text)
+        return Tokens(_ids(encoding), truncated=bool(encoding.overflowing))
+
+    def _heads(self, text: str) -> Iterator[str]:
+        return self._cut.heads(text, self.max_seq_length)
+
+    def prompt_length(self, prompt: str) -> int:
+        """Leading tokens that belong to a prompt: its ids without the trailing special token.
+
+        Source: sentence_transformers' Transformer._get_prompt_length.
+        """
+        encoding = self._tokenizer.encode(prompt)
+        return len(encoding.ids) - bool(encoding.special_tokens_mask[-1:] == [1])
+
+    def tokens(self, text: str) -> list[str]:
+        """The kept tokens as text, for people to look at."""
+        tokens: list[str] = self._tokenizer.encode(text).tokens
+        return tokens
+
+
+def _ids(encoding: Any) -> Int64:
+    return np.array(encoding.ids, dtype=np.int64)
+
+
+def surrogate_indices(texts: list[str]) -> list[int]:
+    """Positions of the texts that hold lone surrogates, which no tokenizer can read."""
+    return [i for i, text in enumerate(texts) if not _encodable(text)]
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
