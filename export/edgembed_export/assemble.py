@@ -1,0 +1,172 @@
+"""The bundle's files around the weights: the hub's own conventions, and the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgembed.canary import Canary
+from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Weights
+from edgembed.version import __version__
+from edgembed_export.checkpoint import Checkpoint
+
+# Where each dtype's graphs and weights are; the names are those that the hub's clients look for.
+LAYOUT: Mapping[str, Mapping[str, str]] = {
+    "float32": {
+        "graph": "onnx/model_nomask.onnx",
+        "masked_graph": "onnx/model.onnx",
+        "data": "onnx/model.onnx_data",
+    },
+    "int8": {
+        "graph": "onnx/model_quantized_nomask.onnx",
+        "masked_graph": "onnx/model_quantized.onnx",
+        "data": "onnx/model_quantized.onnx_data",
+    },
+}
+_TOOLS = ("torch", "transformers", "sentence-transformers", "optimum", "optimum-onnx", "onnx",
+          "onnxruntime", "tokenizers", "numpy")  # fmt: skip
+
+
+def write_tokenizer(folder: Path, tokenizer: Any, max_seq_length: int) -> None:
+    """tokenizer.json as transformers itself uses it, without line breaks, which load slower.
+
+    Truncation and padding are left out: the manifest's max_seq_length is what counts, and other
+    people's tools set their own from tokenizer_config.json.
+    """
+    backend = tokenizer.backend_tokenizer
+    truncation, padding = backend.truncation, backend.padding
+    backend.no_truncation()
+    backend.no_padding()
+    (folder / "tokenizer.json").write_text(backend.to_str(pretty=False), encoding="utf-8")
+    if truncation:
+        backend.enable_truncation(**truncation)
+    if padding:
+        backend.enable_padding(**padding)
+    _write_json(folder / "special_tokens_map.json", tokenizer.special_tokens_map)
+    config = {
+        key: value
+        for key, value in tokenizer.init_kwargs.items()
+        if _is_plain(value) and key not in ("name_or_path", "tokenizer_file", "vocab_file")
+    }
+    config |= {
+        **tokenizer.special_tokens_map,
+        "model_max_length": max_seq_length,
+        "tokenizer_class": type(tokenizer).__name__,
+    }
+    _write_json(folder / "tokenizer_config.json", config)
+
+
+def write_settings(folder: Path, checkpoint: Checkpoint) -> None:
+    """config.json, modules.json and their like, as sentence-transformers reads them."""
+    shutil.copyfile(checkpoint.transformer / "config.json", folder / "config.json")
+    kinds = ["Transformer", "Pooling"] + ["Normalize"] * checkpoint.normalize
+    paths = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    modules = [
+        {
+            "idx": index,
+            "name": str(index),
+            "path": paths[kind],
+            "type": f"sentence_transformers.models.{kind}",
+        }
+        for index, kind in enumerate(kinds)
+    ]
+    _write_json(folder / "modules.json", modules)
+    _write_json(folder / "1_Pooling" / "config.json", _pooling_config(checkpoint))
+    if checkpoint.normalize:
+        _write_json(folder / "2_Normalize" / "config.json", {})
+    _write_json(
+        folder / "sentence_bert_config.json",
+        {"max_seq_length": checkpoint.max_seq_length, "do_lower_case": False},
+    )
+    settings = {
+        "prompts": dict(checkpoint.prompts.texts),
+        "default_prompt_name": checkpoint.prompts.default_name,
+        "similarity_fn_name": checkpoint.similarity_fn_name,
+    }
+    _write_json(folder / "config_sentence_transformers.json", settings)
+
+
+def _pooling_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "word_embedding_dimension": checkpoint.dimension,
+        "pooling_mode_cls_token": checkpoint.pooling == "cls",
+        "pooling_mode_mean_tokens": checkpoint.pooling == "mean",
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+        "pooling_mode_weightedmean_tokens": False,
+        "pooling_mode_lasttoken": False,
+        "include_prompt": checkpoint.include_prompt,
+    }
+
+
+def write_manifest(
+    folder: Path,
+    checkpoint: Checkpoint,
+    dtypes: Sequence[str],
+    canaries: Sequence[Canary] = (),
+    parity: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Describe every file that is in `folder` now; returns what was written."""
+    artifacts = {
+        path.relative_to(folder).as_posix(): Artifact(
+            hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != FILE_NAME
+    }
+    weights = {
+        dtype: Weights(**LAYOUT[dtype], fingerprint=_fingerprint(checkpoint, dtype, artifacts))
+        for dtype in dtypes
+    }
+    manifest = Manifest(
+        model=Source(
+            checkpoint.model_id, checkpoint.revision, checkpoint.license, checkpoint.architecture
+        ),
+        dimension=checkpoint.dimension,
+        pooling=checkpoint.pooling,
+        normalize=checkpoint.normalize,
+        include_prompt=checkpoint.include_prompt,
+        max_seq_length=checkpoint.max_seq_length,
+        prompts=checkpoint.prompts,
+        similarity_fn_name=checkpoint.similarity_fn_name,
+        default_dtype="int8" if "int8" in dtypes else dtypes[0],
+        dtypes=weights,
+        artifacts=artifacts,
+        canaries=tuple(canaries),
+        parity=parity or {},
+        tools={"edgembed": __version__, **{name: version(name) for name in _TOOLS}},
+    )
+    (folder / FILE_NAME).write_bytes(manifest.dump())
+    return manifest
+
+
+def _fingerprint(checkpoint: Checkpoint, dtype: str, artifacts: Mapping[str, Artifact]) -> str:
+    """SHA-256 over all that decides a vector: weights, tokenizer, pooling, prompts, dtype."""
+    files = (LAYOUT[dtype]["graph"], LAYOUT[dtype]["data"], "tokenizer.json")
+    parts = {
+        "dtype": dtype,
+        "files": [artifacts[name].sha256 for name in files],
+        "pooling": checkpoint.pooling,
+        "include_prompt": checkpoint.include_prompt,
+        "normalize": checkpoint.normalize,
+        "prompts": dict(checkpoint.prompts.texts),
+        "default_prompt_name": checkpoint.prompts.default_name,
+        "max_seq_length": checkpoint.max_seq_length,
+    }
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=isinstance(value, dict))
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,224 @@
+"""A sentence-transformers checkpoint in a folder: read, and refused by name if not understood.
+
+Only files are read here; no code of the checkpoint is ever run, and no pickle is opened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgembed.pooling import PoolingMode
+from edgembed.prompts import Prompts
+from edgembed.similarity import SIMILARITY_FUNCTIONS
+from edgembed_export.errors import ArgumentsError, CheckpointError
+
+# Most relatives take 512; a longer default would make every deployment's worst case slower.
+DEFAULT_MAX_SEQ_LENGTH = 512
+_XLMR_TYPES = ("roberta", "xlm-roberta", "camembert", "mpnet")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint's files say, in the runtime's terms.
+
+    transformer: the folder that transformers loads. model_id and revision: where it came from.
+    """
+
+    folder: Path
+    transformer: Path
+    model_id: str
+    revision: str | None
+    license: str | None
+    config: Mapping[str, Any]
+    pooling: PoolingMode
+    include_prompt: bool
+    normalize: bool
+    prompts: Prompts
+    similarity_fn_name: str
+    max_seq_length: int
+
+    @property
+    def architecture(self) -> str:
+        """transformers' model_type: "bert", "xlm-roberta", "t5" ..."""
+        return str(self.config.get("model_type", "unknown"))
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in one vector."""
+        return int(self.config.get("hidden_size") or self.config["d_model"])
+
+
+def read_checkpoint(
+    folder: Path, model_id: str, revision: str | None = None, max_seq_length: int | None = None
+) -> Checkpoint:
+    """Read and check a folder. CheckpointError says what is not supported, and what to do."""
+    modules = _modules(folder)
+    transformer = folder / modules["Transformer"]
+    config = _read_json(transformer / "config.json")
+    _refuse_code(config)
+    _refuse_pickles(transformer)
+    pooling = _read_json(folder / modules["Pooling"] / "config.json")
+    settings = _read_json(folder / "config_sentence_transformers.json", optional=True)
+    own = _read_json(transformer / "sentence_bert_config.json", optional=True)
+    if own.get("do_lower_case"):
+        raise CheckpointError(
+            "sentence_bert_config.json asks for do_lower_case, which is not supported: set it in "
+            "the tokenizer (tokenizer_config.json) instead"
+        )
+    return Checkpoint(
+        folder=folder,
+        transformer=transformer,
+        model_id=model_id,
+        revision=revision,
+        license=_license(folder / "README.md"),
+        config=config,
+        pooling=_pooling_mode(pooling),
+        include_prompt=bool(pooling.get("include_prompt", True)),
+        normalize="Normalize" in modules,
+        prompts=_prompts(settings),
+        similarity_fn_name=_similarity(settings),
+        max_seq_length=_max_seq_length(max_seq_length, own, config, transformer),
+    )
+
+
+def _read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    if not path.is_file():
+        if optional:
+            return {}
+        raise CheckpointError(f"{path} is missing: is this a sentence-transformers checkpoint?")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} must hold a JSON object")
+    return value
+
+
+def _modules(folder: Path) -> dict[str, str]:
+    """Paths of Transformer, Pooling and, where there is one, Normalize, by class name."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} has no modules.json, so it is not a sentence-transformers checkpoint: load "
+            "it with sentence_transformers.SentenceTransformer and save it once with .save()"
+        )
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        entries = [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in listed]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error!r})") from error
+    names = [name for name, _ in entries]
+    for name in names:
+        if name not in ("Transformer", "Pooling", "Normalize"):
+            raise CheckpointError(
+                f"module {name} is not supported: edgembed exports Transformer, Pooling (mean or "
+                f"cls) and Normalize, and {path.name} lists {', '.join(names)}"
+            )
+    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise CheckpointError(
+            f"{path.name} lists {', '.join(names)}: only Transformer, Pooling and an optional "
+            "Normalize, in this order, are supported"
+        )
+    return dict(entries)
+
+
+def _refuse_code(config: Mapping[str, Any]) -> None:
+    if "auto_map" in config:
+        raise CheckpointError(
+            "config.json names Python code of its own (auto_map), which edgembed never runs: use "
+            "a checkpoint whose architecture is part of transformers"
+        )
+
+
+def _refuse_pickles(transformer: Path) -> None:
+    if any((transformer / n).is_file() for n in ("model.safetensors", _INDEX)):
+        return
+    pickles = sorted(p.name for p in transformer.glob("*.bin"))
+    found = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
+    raise CheckpointError(
+        f"{transformer} has no model.safetensors ({found}): convert it once, where you trust it, "
+        "with SentenceTransformer(MODEL).save(FOLDER, safe_serialization=True)"
+    )
+
+
+_INDEX = "model.safetensors.index.json"
+
+
+def _pooling_mode(pooling: Mapping[str, Any]) -> PoolingMode:
+    """The one mode that 1_Pooling/config.json switches on, in its older or newer spelling."""
+    on = {k.removeprefix("pooling_mode_") for k, v in pooling.items() if v is True} - {
+        "include_prompt"
+    }
+    named = pooling.get("pooling_mode")
+    on |= {named} if isinstance(named, str) else set(named or ())
+    if on in ({"mean_tokens"}, {"mean"}):
+        return "mean"
+    if on in ({"cls_token"}, {"cls"}):
+        return "cls"
+    raise CheckpointError(
+        f"pooling {' + '.join(sorted(on)) or 'none'} is not supported: only mean or cls is"
+    )
+
+
+def _prompts(settings: Mapping[str, Any]) -> Prompts:
+    texts = {k: v for k, v in (settings.get("prompts") or {}).items() if v}
+    default = settings.get("default_prompt_name")
+    if default is not None and default not in texts:
+        raise CheckpointError(
+            f"default_prompt_name {default!r} is none of the prompts {list(texts)}"
+        )
+    return Prompts(texts, default)
+
+
+def _similarity(settings: Mapping[str, Any]) -> str:
+    name = settings.get("similarity_fn_name") or "cosine"
+    if name not in SIMILARITY_FUNCTIONS:
+        raise CheckpointError(f"similarity_fn_name {name!r} is not supported")
+    return str(name)
+
+
+def _max_seq_length(
+    asked: int | None, own: Mapping[str, Any], config: Mapping[str, Any], transformer: Path
+) -> int:
+    """The length asked for, else the model's own, at most DEFAULT_MAX_SEQ_LENGTH."""
+    limit = _position_limit(config)
+    if asked is not None:
+        if limit is not None and asked > limit:
+            raise ArgumentsError(
+                f"--max-seq-length {asked} is more than the model's {limit} positions"
+            )
+        return asked
+    tokenizer = _read_json(transformer / "tokenizer_config.json", optional=True)
+    candidates = [own.get("max_seq_length") or tokenizer.get("model_max_length"), limit]
+    known = [int(c) for c in candidates if c is not None]
+    return min([*known, DEFAULT_MAX_SEQ_LENGTH])
+
+
+def _position_limit(config: Mapping[str, Any]) -> int | None:
+    """Positions that the model has an embedding for; None where positions are relative (T5)."""
+    positions = config.get("max_position_embeddings")
+    if positions is None:
+        return None
+    # RoBERTa and its kin count positions from pad_token_id + 1.
+    offset = int(config.get("pad_token_id", 1)) + 1
+    return int(positions) - (offset if config.get("model_type") in _XLMR_TYPES else 0)
+
+
+def _license(readme: Path) -> str | None:
+    """The licence that a model card's front matter names."""
+    if not readme.is_file():
+        return None
+    lines = readme.read_text(encoding="utf-8", errors="replace").splitlines()
+    if lines[:1] != ["---"]:
+        return None
+    for line in lines[1:]:
+        if line == "---":
+            break
+        if line.startswith("license:"):
+            return line.partition(":")[2].strip().strip("'\"") or None
+    return None

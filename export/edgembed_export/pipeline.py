@@ -1,0 +1,153 @@
+"""The export, to be read as a list: load, convert, rewrite, quantize, verify, write."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from edgembed.manifest import Manifest
+from edgembed_export.assemble import LAYOUT, write_manifest, write_settings, write_tokenizer
+from edgembed_export.checkpoint import Checkpoint, read_checkpoint
+from edgembed_export.convert import convert
+from edgembed_export.corpus import read_texts
+from edgembed_export.graph import rewrite
+from edgembed_export.hub import locate
+from edgembed_export.parity import Tolerance
+from edgembed_export.reference import TorchReference
+from edgembed_export.steps import Steps
+from edgembed_export.verify import Verified, canaries, verify
+from edgembed_export.write import staging
+
+# parity.json has all figures; the manifest repeats these.
+_SUMMARY = ("mean", "p1", "min", "neighbour_agreement", "count")
+Graphs = Mapping[str, ir.Model]  # by layout key: "graph", "masked_graph"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What edgembed-export was asked for; see its --help."""
+
+    model: str
+    out: Path
+    revision: str | None = None
+    max_seq_length: int | None = None
+    dtypes: tuple[str, ...] = ("int8", "float32")
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What stands at `out` now. Sizes in bytes, time in seconds."""
+
+    out: Path
+    model: str
+    bytes_before: int
+    bytes_after: Mapping[str, int]
+    parity: Mapping[str, Any]
+    seconds: float
+    peak_memory_bytes: int
+
+    def text(self) -> str:
+        """A few lines for people."""
+        lines = [f"{self.out}: a verified bundle of {self.model}"]
+        for dtype, size in self.bytes_after.items():
+            parity = self.parity[dtype]
+            lines.append(
+                f"  {dtype:8} {size / 1e6:6.1f} MB   cosine to torch: mean {parity['mean']:.6f}, "
+                f"p1 {parity['p1']:.6f}, min {parity['min']:.6f} ({parity['count']} texts)"
+            )
+        memory = f"{self.peak_memory_bytes / 2**20:.0f} MiB"
+        lines.append(f"  took {self.seconds:.1f} s, peak memory {memory}")
+        lines.append(f'  next:  python -c "from edgembed import Embedder; '
+                     f"print(Embedder('{self.out}').encode('Привет').shape)\"")  # fmt: skip
+        return "\n".join(lines)
+
+
+def export(request: Request) -> Result:
+    """Write a verified bundle to request.out, or raise and leave it as it was."""
+    start = time.perf_counter()
+    steps = Steps(6)
+    evaluation = read_texts(request.evaluation, "evaluation")
+    calibration = read_texts(request.calibration, "calibration")
+    with staging(request.out, overwrite=request.overwrite) as folder:
+        with steps.step("load"):
+            located = locate(request.model, request.revision)
+            checkpoint = read_checkpoint(
+                located.folder, located.model_id, located.revision, request.max_seq_length
+            )
+            reference = TorchReference(checkpoint)
+        with steps.step("convert (optimum)"):
+            plain = _convert(checkpoint, folder / ".convert")
+        with steps.step("rewrite (lean graph)"):
+            graphs = _rewrite(plain, checkpoint)
+        with steps.step("quantize"):
+            _write_weights(folder, graphs, request.dtypes, reference, checkpoint, calibration)
+            shutil.rmtree(folder / ".convert")
+        with steps.step("verify"):
+            write_tokenizer(folder, reference.tokenizer, checkpoint.max_seq_length)
+            write_settings(folder, checkpoint)
+            write_manifest(folder, checkpoint, request.dtypes)
+            verified = verify(
+                folder, checkpoint, reference, evaluation, request.tolerance, steps.detail
+            )
+        with steps.step("write"):
+            manifest = _finish(folder, checkpoint, request.dtypes, verified, evaluation)
+    return _result(request, checkpoint, manifest, time.perf_counter() - start)
+
+
+def _convert(checkpoint: Checkpoint, scratch: Path) -> ir.Model:
+    return ir.load(convert(checkpoint.transformer, scratch))
+
+
+def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> Graphs:
+    config = dict(checkpoint.config)
+    return {
+        "graph": rewrite(plain, config, mask=False)[0],
+        "masked_graph": rewrite(plain, config, mask=True)[0],
+    }
+
+
+def _finish(
+    folder: Path,
+    checkpoint: Checkpoint,
+    dtypes: Sequence[str],
+    verified: Verified,
+    texts: Sequence[str],
+) -> Manifest:
+    """Add what was measured; the files that decide a vector are not touched any more."""
+    report = verified.report()
+    document = json.dumps(report, ensure_ascii=False, indent=1)
+    (folder / "parity.json").write_text(document + "\n", encoding="utf-8")
+    summary = {d: {k: own[k] for k in _SUMMARY} for d, own in report["dtypes"].items()}
+    return write_manifest(folder, checkpoint, dtypes, canaries(folder, checkpoint, texts), summary)
+
+
+def _result(request: Request, checkpoint: Checkpoint, manifest: Manifest, seconds: float) -> Result:
+    weights = checkpoint.transformer.glob("model*.safetensors")
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Result(
+        out=request.out,
+        model=checkpoint.model_id,
+        bytes_before=sum(path.stat().st_size for path in weights),
+        bytes_after={
+            dtype: sum(manifest.artifacts[LAYOUT[dtype][k]].bytes for k in ("graph", "data"))
+            for dtype in request.dtypes
+        },
+        parity=dict(manifest.parity),
+        seconds=seconds,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+    )

@@ -1,0 +1,113 @@
+"""A folder that appears whole or not at all.
+
+Everything is written to a hidden sibling of the target first. Only a finished, verified folder
+takes the target's place, in one rename; where the target exists already the two are exchanged in
+one system call (Linux), so that at every moment a whole bundle stands there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgembed.manifest import FILE_NAME
+from edgembed_export.errors import ArgumentsError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextlib.contextmanager
+def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to fill; when the block ends well it becomes `target`, else it is gone.
+
+    ArgumentsError where the target cannot be written, before any work is done.
+    """
+    target = target.absolute()
+    check_target(target, overwrite=overwrite)
+    made = _make_parents(target.parent)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    try:
+        yield folder
+        umask = os.umask(0)
+        os.umask(umask)
+        folder.chmod(0o777 & ~umask)  # mkdtemp's folders are for their owner alone
+        _flush(folder)
+        _publish(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):  # not empty: the bundle is in it
+                parent.rmdir()
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a target that exists, unless it is to be overwritten and looks like a bundle."""
+    target = target.absolute()
+    blocking = next((p for p in target.parents if p.exists()), target.parent)
+    if not blocking.is_dir():
+        raise ArgumentsError(f"{blocking} is a file, so no bundle can be under it")
+    if not target.exists() and not target.is_symlink():
+        return
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if not overwrite:
+        raise ArgumentsError(f"{target} exists: name another folder, or add --overwrite")
+    if target.is_symlink() or not (target / FILE_NAME).is_file():
+        raise ArgumentsError(
+            f"{target} is not a bundle (it has no {FILE_NAME}), so it is not overwritten: "
+            "name another folder"
+        )
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Make the missing folders on the way to `folder`; returns them, innermost first."""
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _publish(folder: Path, target: Path) -> None:
+    if not target.exists() or not any(target.iterdir()):
+        folder.rename(target)  # replaces an empty folder as well
+    elif not _exchange(folder, target):
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent))
+        target.rename(old)
+        folder.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    _flush_directory(target.parent)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two folders in one step; False where the system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # not Linux, or a libc older than 2.28
+        return False
+    result: int = renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE)
+    return result == 0
+
+
+def _flush(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _flush_directory(folder: Path) -> None:
+    # Windows cannot open folders; there a rename is as durable as it gets.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
