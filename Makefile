@@ -1,0 +1,65 @@
+# edgembed: the two commands are `make demo` and `make test`; they set up what they need.
+# Two environments: one to export (torch), one to embed (no torch).
+
+PYTHON ?= python3
+MODEL ?= sergeyzh/rubert-mini-frida
+# A folder with models/ and data/ for the tests that need more than the project carries.
+SHARED ?=
+
+EXPORT := .venv/export
+RUNTIME := .venv/runtime
+BUNDLES := .cache/test-bundles
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
+
+.PHONY: help demo test test-runtime test-export bundles lint clean
+
+help:
+	@echo "make demo                  export a real model and embed with it, without torch"
+	@echo "make demo MODEL=folder     the same with a checkpoint of yours"
+	@echo "make test                  lint, types and every test"
+	@echo "make test SHARED=folder    also those that need models and data from elsewhere"
+	@echo "make clean                 remove environments, caches and the demo's bundles"
+
+demo: $(EXPORT)/.ready $(RUNTIME)/.ready
+	@$(EXPORT)/bin/python demo/export_side.py "$(MODEL)" .cache/demo
+	@$(RUNTIME)/bin/python demo/runtime_side.py .cache/demo
+
+test: lint test-runtime test-export
+
+lint: $(EXPORT)/.ready $(RUNTIME)/.ready
+	$(EXPORT)/bin/ruff check .
+	$(EXPORT)/bin/ruff format --check .
+	$(RUNTIME)/bin/mypy -p edgembed
+	$(EXPORT)/bin/mypy -p edgembed_export
+
+bundles: $(BUNDLES)/.ready
+
+$(BUNDLES)/.ready: $(EXPORT)/.ready tests/make_bundles.py tests/checkpoints.py \
+		$(wildcard export/edgembed_export/*.py export/edgembed_export/*/*) \
+		$(wildcard runtime/edgembed/*.py)
+	$(EXPORT)/bin/python tests/make_bundles.py $(BUNDLES)
+	@touch $@
+
+test-runtime: $(RUNTIME)/.ready $(BUNDLES)/.ready
+	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
+
+test-export: $(EXPORT)/.ready $(BUNDLES)/.ready
+	$(EXPORT)/bin/python -m pytest tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
+
+# torch first and pinned: left to the resolver, pip would take the newest build with CUDA.
+$(EXPORT)/.ready: pyproject.toml $(wildcard requirements/*.txt)
+	@echo "setting up $(EXPORT) (torch and optimum, a few minutes, once)"
+	@$(PYTHON) -m venv $(EXPORT)
+	@$(EXPORT)/bin/python $(PIP_INSTALL) -c requirements/export.txt torch
+	@$(EXPORT)/bin/python $(PIP_INSTALL) -c requirements/export.txt -r requirements/test-export.txt -e '.[export]'
+	@touch $@
+
+$(RUNTIME)/.ready: pyproject.toml $(wildcard requirements/*.txt)
+	@echo "setting up $(RUNTIME) (numpy, onnxruntime, tokenizers; no torch)"
+	@$(PYTHON) -m venv $(RUNTIME)
+	@$(RUNTIME)/bin/python $(PIP_INSTALL) -c requirements/runtime.txt -r requirements/test-runtime.txt -e .
+	@touch $@
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

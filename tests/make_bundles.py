@@ -1,0 +1,67 @@
+"""Export the bundles that the runtime's tests embed with, and torch's own answers beside them.
+
+    python tests/make_bundles.py FOLDER
+
+Needs the export extra. For each model it writes FOLDER/NAME/ (the bundle) and FOLDER/NAME.json:
+texts, their ids by transformers, and their vectors by torch under each prompt, which is what the
+runtime is held against where torch is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import checkpoints
+from edgembed_export.checkpoint import read_checkpoint
+from edgembed_export.parity import Tolerance
+from edgembed_export.pipeline import Request, export
+from edgembed_export.reference import TorchReference
+
+TEXTS = (
+    "Кошка сидит на окне.",
+    "The cat sits at the window.",
+    "В Ярославской области разрешили работу бань, но без посетителей",
+    "Mixed текст на two языках, 42 + 3.14 = 45.14!",
+    "a",
+    "",
+    "   ",
+    "emoji 😀👍🏽 и знаки — «кавычки», тире…",
+    "слово " * 30,
+    "one two three four five six seven eight nine ten " * 30,
+    "search_query: уже с префиксом",
+    "typed [SEP] and </s> by a user",
+)
+# Random weights quantise worse than trained ones, and a tiny model worse than a large one.
+TINY_TOLERANCE = Tolerance(int8_min=0.9, int8_mean=0.98)
+
+
+def main(target: Path) -> None:
+    """Make every bundle that is not there yet."""
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {r.name: checkpoints.make(r, Path(scratch) / r.name) for r in checkpoints.TINY}
+        for name, folder in {**folders, "minilm": checkpoints.minilm()}.items():
+            tolerance = Tolerance() if name == "minilm" else TINY_TOLERANCE
+            request = Request(str(folder), target / name, tolerance=tolerance, overwrite=True)
+            print(export(request).text())
+            answers = _answers(folder, name)
+            (target / f"{name}.json").write_text(json.dumps(answers, ensure_ascii=False))
+
+
+def _answers(folder: Path, name: str) -> dict[str, Any]:
+    checkpoint = read_checkpoint(folder, name)
+    reference = TorchReference(checkpoint)
+    prompts = ["", *checkpoint.prompts.texts.values()]
+    return {
+        "texts": TEXTS,
+        "ids": [reference.token_ids(text) for text in TEXTS],
+        "vectors": {prompt: reference.encode(TEXTS, prompt).tolist() for prompt in prompts},
+    }
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
