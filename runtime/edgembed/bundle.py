@@ -1,12 +1,16 @@
 """A bundle on disk: found, read, and checked against its manifest before anything is loaded.
 
-The bytes that are hashed are the bytes that are handed on: each artifact is read once into memory
-and never opened again, so nobody can swap a file between the check and the use.
+The file that is hashed is the file that is handed on: each artifact is opened once and never by
+name again, so a file put in its place after the check is not seen. Large ones are mapped into
+memory, which costs no copy, and pages that are not used (most of a vocabulary) take no memory. As
+with every mapping, writing INTO a file in use changes it for its users: replace bundles, as
+edgembed-export does, and do not edit them in place.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +21,10 @@ from edgembed.errors import ArgumentError, BundleNotFoundError, IntegrityError
 from edgembed.manifest import FILE_NAME, Artifact, Manifest, Weights
 
 _MAX_MANIFEST_BYTES = 16 * 2**20
+_SMALL = 2**20
 _REMEDY = "export or download the bundle again"
+
+Content = bytes | mmap.mmap
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Bundle:
                 f"--dtype {dtype}"
             ) from None
 
-    def read(self, dtype: str) -> dict[str, bytes]:
+    def read(self, dtype: str) -> dict[str, Content]:
         """Every artifact that this dtype needs, checked, by path inside the bundle.
 
         All other artifacts are checked too, except the weights of other dtypes, of which presence
@@ -79,17 +86,27 @@ class Bundle:
         for name in self.manifest.artifacts:
             self._read_one(name)
 
-    def _read_one(self, name: str) -> bytes:
+    def _read_one(self, name: str) -> Content:
         artifact = self.manifest.artifacts[name]
         path = self.folder / name
         _check_size(path, name, artifact)
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != artifact.sha256:
+        content = _map(path)
+        if len(content) != artifact.bytes or hashlib.sha256(content).hexdigest() != artifact.sha256:
             raise IntegrityError(
                 f"{name} is not the file that was exported (its SHA-256 differs from "
                 f"{FILE_NAME}): {_REMEDY}"
             )
+        if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            content.madvise(mmap.MADV_DONTNEED)  # hashed; what is used will be read again
         return content
+
+
+def _map(path: Path) -> Content:
+    """A file's content, mapped where it is worth it; small files are simply read."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < _SMALL:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _check_size(path: Path, name: str, artifact: Artifact) -> None:

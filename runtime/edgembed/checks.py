@@ -35,6 +35,7 @@ class Fields:
         """Parse a file that must be one JSON object without duplicate keys."""
         try:
             value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates)
+            json.dumps(value, ensure_ascii=False).encode()  # "\\ud800" is JSON, but no Unicode
         except (ValueError, RecursionError) as error:
             raise ManifestError(f"{where} is not valid JSON ({error}); {_REMEDY}") from error
         return cls.of(value, where)
@@ -80,6 +81,13 @@ class Fields:
             raise self.error(name, f"must be a whole number from {low} to {high}")
         return value
 
+    def integers(self, name: str, low: int, high: int) -> list[int]:
+        """A list of whole numbers from low to high."""
+        value = self._get(name)
+        if not isinstance(value, list):
+            raise self.error(name, "must be a list")
+        return [Fields({name: item}, self.where).integer(name, low, high) for item in value]
+
     def choice(self, name: str, choices: Sequence[_Choice]) -> _Choice:
         """One of the given texts."""
         value = self.string(name)
@@ -117,14 +125,19 @@ class Fields:
         """A nested object."""
         return self.of(self._get(name), f"{self.where}: {name}")
 
+    def named(self, name: str) -> Iterator[tuple[str, Fields]]:
+        """A nested object's own objects, under any keys."""
+        for key, value in self.mapping(name).items():
+            yield key, self.of(value, f"{self.where}: {name}: {key}")
+
     def sections(
         self, name: str, names: Sequence[str] | None = None
     ) -> Iterator[tuple[str, Fields]]:
         """A nested object's own objects; its keys are `names`, or paths inside the bundle."""
-        for key, value in self.mapping(name).items():
+        for key, fields in self.named(name):
             if not (is_inside(key) if names is None else key in names):
                 raise self.error(name, f"has an entry {key!r} that cannot be")
-            yield key, self.of(value, f"{self.where}: {name}: {key}")
+            yield key, fields
 
     def items(self, name: str) -> Iterator[Fields]:
         """A list of objects."""

@@ -12,16 +12,16 @@ from typing import Any, Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from edgembed.arguments import EncodeOptions, as_texts
 from edgembed.engine import CanaryCheck, Embedding, Engine
 from edgembed.errors import ArgumentError, TruncationWarning
-from edgembed.pooling import Float32, normalize
-from edgembed.precision import Precision, quantize_embeddings
+from edgembed.outputs import KEEP, EncodeOptions, OutputValue, check_positive, refuse_torch
+from edgembed.pooling import Float32
+from edgembed.precision import Precision
 from edgembed.progress import progress
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
+from edgembed.texts import as_texts
 
-OutputValue = Literal["sentence_embedding", "token_embeddings"]
 Vectors = npt.NDArray[Any]
 _Kept = TypeVar("_Kept")
 _logger = logging.getLogger("edgembed")
@@ -34,8 +34,7 @@ class Embedder:
     >>> model.encode(["Привет, мир", "Hello, world"]).shape
     (2, 384)
 
-    One text gives one vector, whatever else is in the call, on any number of threads. An Embedder
-    may be shared between threads.
+    One text gives one vector, whatever else is in the call. May be shared between threads.
     """
 
     def __init__(
@@ -66,11 +65,6 @@ class Embedder:
     def dtype(self) -> str:
         """The weights in use: "int8" or "float32"."""
         return self._engine.dtype
-
-    @property
-    def threads(self) -> int:
-        """How many threads a run of the model may use."""
-        return self._engine.threads
 
     @property
     def dimension(self) -> int:
@@ -174,27 +168,16 @@ class Embedder:
         that are no text or hold lone surrogates, before any work is done; other wrong arguments
         raise ArgumentError.
         """
-        options = EncodeOptions.check(
-            batch_size=batch_size,
-            output_value=output_value,
-            precision=precision,
-            convert_to_tensor=convert_to_tensor,
-            device=device,
-            truncate_dim=truncate_dim,
-            pool=pool,
-            chunk_size=chunk_size,
+        check_positive("batch_size", batch_size)
+        check_positive("chunk_size", 1 if chunk_size is None else chunk_size)
+        refuse_torch(convert_to_tensor, device, pool)
+        options = EncodeOptions(
+            output_value, precision, truncate_dim, normalize_embeddings, convert_to_numpy
         )
         texts, single = as_texts(inputs, kwargs)
         prefix = self._prompts.resolve(prompt, prompt_name)
-        keep = _KEEP[options.output_value]
-        results: Any = self._embed(texts, prefix, show_progress_bar, keep)
-        if options.output_value == "sentence_embedding":
-            matrix = np.array(results, np.float32).reshape(len(texts), self.dimension)
-            matrix = matrix[:, : options.truncate_dim]
-            if normalize_embeddings:
-                matrix = normalize(matrix)
-            results = quantize_embeddings(matrix, options.precision)
-            results = results if convert_to_numpy else list(results)
+        kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value])
+        results = options.finish(kept, self.dimension)
         return results[0] if single else results
 
     def encode_query(
@@ -261,28 +244,9 @@ class Embedder:
             kept.append(keep(embedding))
             cut += embedding.truncated
         if cut:
-            warnings.warn(
+            message = (
                 f"{cut} of {len(texts)} text(s) had more than {self.max_seq_length} tokens and "
-                "were cut: their vectors speak of their beginning only. Split long texts, or "
-                "export with a larger --max-seq-length",
-                TruncationWarning,
-                stacklevel=3,
+                "were cut: split long texts, or export with a larger --max-seq-length"
             )
+            warnings.warn(message, TruncationWarning, stacklevel=3)
         return kept
-
-
-def _as_dict(embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
-    return {
-        "input_ids": embedding.ids,
-        "attention_mask": np.ones_like(embedding.ids),
-        "token_embeddings": embedding.token_embeddings,
-        "sentence_embedding": embedding.vector,
-    }
-
-
-# What is kept of an embedding for each output_value.
-_KEEP: dict[str | None, Callable[[Embedding], Any]] = {
-    "sentence_embedding": lambda embedding: embedding.vector,
-    "token_embeddings": lambda embedding: embedding.token_embeddings,
-    None: _as_dict,
-}

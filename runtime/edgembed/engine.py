@@ -7,22 +7,26 @@ neighbours: in INT8 that is the only way to be exact, and on a CPU it is the che
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from edgembed.bundle import Bundle
+from edgembed.bundle import Bundle, Content
 from edgembed.canary import TOLERANCE
 from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
+from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
 from edgembed.session import Session
 from edgembed.threads import available_threads
 from edgembed.tokenize import Int64, Tokenizer
 
+_MOST = 1024  # threads; more than any machine this is for
 CanaryCheck = Literal["warn", "refuse", "off"]
 
 
@@ -46,20 +50,20 @@ class Engine:
         self.threads = _checked_threads(threads)
         self.bundle = Bundle.open(folder)
         self.manifest = self.bundle.manifest
-        self.dtype = dtype or self.manifest.default_dtype
+        self.dtype = self.manifest.default_dtype if dtype is None else dtype
         weights = self.bundle.weights(self.dtype)
         self.fingerprint = weights.fingerprint
         contents = self.bundle.read(self.dtype)
         with ThreadPoolExecutor(1) as pool:  # the two loads overlap: both release the GIL
             loading = pool.submit(
                 Session,
-                contents[weights.graph],
-                weights.data.rpartition("/")[2],
-                contents[weights.data],
+                bytes(contents[weights.graph]),
+                _arrays(weights, contents[weights.data]),
+                (self.bundle.folder / weights.graph).parent,
                 self.threads,
             )
             self.tokenizer = Tokenizer(
-                contents[self.manifest.tokenizer], self.manifest.max_seq_length
+                bytes(contents[self.manifest.tokenizer]), self.manifest.max_seq_length
             )
             self._session = loading.result()
 
@@ -109,9 +113,19 @@ class Engine:
         warnings.warn(message, CanaryWarning, stacklevel=3)
 
 
+def _arrays(weights: Weights, data: Content) -> dict[str, npt.NDArray[Any]]:
+    """The weights as arrays on top of the mapped file, without a copy."""
+    return {
+        name: np.frombuffer(data, t.dtype, math.prod(t.shape), t.offset).reshape(t.shape)
+        for name, t in weights.tensors.items()
+    }
+
+
 def _checked_threads(threads: int | None) -> int:
     if threads is None:
         return available_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ArgumentError(f"threads must be a whole number from 1, or None, not {threads!r}")
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= _MOST:
+        raise ArgumentError(
+            f"threads must be a whole number from 1 to {_MOST}, or None, not {threads!r}"
+        )
     return threads

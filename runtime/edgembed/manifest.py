@@ -7,6 +7,7 @@ Everything in it came from outside, so every field is checked for its type and r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ FORMAT_VERSION = 1
 FILE_NAME = "manifest.json"
 DTYPES = ("int8", "float32")
 
+# The types that weights come in, and their bytes.
+ITEM_BYTES = {"float32": 4, "int8": 1, "uint8": 1, "int32": 4, "int64": 8}
 # A dimension or a length beyond these is a lie or an attack, not a sentence encoder.
 _MAX_DIMENSION = 65_536
 _MAX_SEQ_LENGTH = 1_000_000
@@ -37,18 +40,32 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """Where in the data file one weight stands: numpy dtype, shape, offset in bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    def bytes(self) -> int:
+        """Its size in the file."""
+        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
 class Weights:
     """One dtype's files, as paths inside the bundle, and the fingerprint of its vector space.
 
     graph: what this runtime runs, input_ids (1, tokens) int64 -> (1, tokens, dim) float32.
     masked_graph: the same with an attention_mask input, for other people's tools.
-    data: the weights of both, in onnx's external data format.
+    data: the weights of both, in onnx's external data format; tensors: what is where in it.
     """
 
     graph: str
     masked_graph: str
     data: str
     fingerprint: str
+    tensors: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,8 @@ class Manifest:
             named |= {weights.graph, weights.masked_graph, weights.data}
         if missing := sorted(named - set(self.artifacts)):
             raise top.error("artifacts", f"has no entry for {', '.join(missing)}")
+        for weights in self.dtypes.values():
+            _check_tensors(weights, self.artifacts[weights.data].bytes, top)
         for canary in self.canaries:
             canary.check(self.dimension, top)
 
@@ -139,6 +158,14 @@ def _check_format(top: Fields) -> None:
             f"{FILE_NAME}: format_version {version} is newer than this edgembed reads "
             f"({FORMAT_VERSION}): upgrade edgembed, or export the model again"
         )
+
+
+def _check_tensors(weights: Weights, size: int, top: Fields) -> None:
+    for name, tensor in weights.tensors.items():
+        if tensor.offset + tensor.bytes() > size:
+            raise top.error("dtypes", f"places {name!r} beyond the end of {weights.data}")
+        if tensor.offset % ITEM_BYTES[tensor.dtype]:
+            raise top.error("dtypes", f"places {name!r} where it is not aligned")
 
 
 def _source(section: Fields) -> Source:
@@ -156,6 +183,15 @@ def _weights(section: Fields) -> Weights:
         masked_graph=section.relative_path("masked_graph"),
         data=section.relative_path("data"),
         fingerprint=section.hexadecimal("fingerprint"),
+        tensors={name: _tensor(t) for name, t in section.named("tensors")},
+    )
+
+
+def _tensor(section: Fields) -> Tensor:
+    return Tensor(
+        dtype=section.choice("dtype", tuple(ITEM_BYTES)),
+        shape=tuple(section.integers("shape", 0, 2**31)),
+        offset=section.integer("offset", 0, 2**53),
     )
 
 

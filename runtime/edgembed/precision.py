@@ -35,7 +35,7 @@ def quantize_embeddings(embeddings: Float32, precision: Precision) -> npt.NDArra
     so such vectors are comparable within one call only, and few texts make a coarse range.
     binary and ubinary pack the signs, eight a byte, and need no range.
     """
-    if precision == "float32" or not len(embeddings):
+    if precision == "float32":
         return embeddings
     if precision in ("binary", "ubinary"):
         bits: npt.NDArray[Any] = np.packbits(embeddings > 0, axis=-1)
@@ -44,6 +44,8 @@ def quantize_embeddings(embeddings: Float32, precision: Precision) -> npt.NDArra
 
 
 def _scalar(embeddings: Float32, precision: Precision) -> npt.NDArray[Any]:
+    if not len(embeddings):
+        return embeddings.astype(precision)
     if len(embeddings) < 100:
         _logger.warning(
             "%s ranges are taken from only %d text(s); they are steadier from 100 or more",

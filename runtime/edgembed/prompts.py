@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edgembed.errors import PromptError
+from edgembed.unicode import is_encodable
 
 # What encode_query and encode_document look for, first found wins. The first names of each are
 # sentence-transformers' own; the last is how FRIDA and its students call the same thing.
@@ -48,8 +49,11 @@ class Prompts:
         """The text to put before each input, "" for none.
 
         `prompt` wins over `prompt_name`; with neither it is the checkpoint's default. prompt=""
-        asks for no prompt at all.
+        asks for no prompt at all. PromptError for a name that there is not, or what is no text.
         """
+        for value in (prompt, prompt_name):
+            if value is not None and not _is_text(value):
+                raise PromptError(f"a prompt and its name are valid Unicode texts, not {value!r}")
         if prompt is not None:
             if prompt_name is not None:
                 _logger.warning("prompt is given, so prompt_name=%r is ignored", prompt_name)
@@ -69,3 +73,7 @@ class Prompts:
         """The first candidate that names a prompt here, or None."""
         names = self.by_name()
         return next((name for name in candidates if name in names), None)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and is_encodable(value)

@@ -7,6 +7,8 @@ which is why this module is the only one that imports it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 _ERRORS_ONLY = 3
+_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+# onnx.TensorProto.DataType, for the types that weights come in.
+_ONNX_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 
 
 class Session:
@@ -27,14 +32,21 @@ class Session:
     Calls from several threads at once are allowed and give the same numbers.
     """
 
-    def __init__(self, graph: bytes, data_name: str, data: bytes, threads: int) -> None:
-        """Load a graph whose weights are external data under `data_name`, given as bytes.
+    def __init__(
+        self, graph: bytes, weights: Mapping[str, npt.NDArray[Any]], folder: Path, threads: int
+    ) -> None:
+        """Load a graph, given as bytes, with its weights by name.
 
-        The graph is written optimised by the export stage, so nothing is left to do at load.
+        The weights are used where they are, without a copy, and live as long as the session: what
+        was hashed is what is loaded. `folder` is where the graph says they are; onnxruntime checks
+        that they exist there and reads nothing. The graph is written optimised by the export
+        stage, so nothing is left to do at load.
         """
         options = _options(threads)
-        # Bytes, not a path: what was hashed is what is loaded, and links cannot be followed.
-        options.add_external_initializers_from_files_in_memory([data_name], [data], [len(data)])
+        options.add_session_config_entry(_DATA_FOLDER, str(folder))
+        self._weights = {name: _as_value(array) for name, array in weights.items()}
+        for name, value in self._weights.items():
+            options.add_initializer(name, value)
         try:
             self._session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no narrower base
@@ -54,6 +66,11 @@ class Session:
             ) from error
         token_embeddings: Float32 = hidden[0]
         return token_embeddings
+
+
+def _as_value(array: npt.NDArray[Any]) -> Any:
+    """An OrtValue on top of the array's own memory."""
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _ONNX_TYPES[array.dtype.name])
 
 
 def _options(threads: int) -> Any:

@@ -19,7 +19,12 @@ SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
 
 def _rows(vectors: npt.ArrayLike) -> Float32:
     """Anything array-like as a (n, dim) float32 matrix; one vector becomes one row."""
-    matrix = np.asarray(vectors, dtype=np.float32)
+    try:
+        matrix = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"similarity takes vectors, as encode() returns them: {error}"
+        ) from error
     if matrix.ndim not in (1, 2):
         raise ArgumentError(
             f"similarity takes one vector (dim,) or many (n, dim), not an array of {matrix.ndim} "

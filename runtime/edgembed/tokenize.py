@@ -46,11 +46,17 @@ class Tokenizer:
                 f"tokenizer.json cannot be loaded ({error}): export the bundle again, or upgrade "
                 "tokenizers where it is older than the one that wrote the file"
             ) from error
+        special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        if max_seq_length <= special:  # tokenizers would not truncate at all
+            raise ModelLoadError(
+                f"max_seq_length {max_seq_length} leaves no room for text beside {special} special "
+                "tokens: export the bundle again with a larger --max-seq-length"
+            )
         self.max_seq_length = max_seq_length
         self._cut = cut_points(self._tokenizer)
 
     def encode(self, text: str) -> Tokens:
-        """The ids of a text that has no lone surrogates (see surrogate_indices).
+        """The ids of a text that has no lone surrogates (see unicode).
 
         A text far longer than max_seq_length is tokenised only as far as its kept tokens go, where
         that is certain to give the same ids: see textcut.
@@ -81,18 +87,3 @@ class Tokenizer:
 
 def _ids(encoding: Any) -> Int64:
     return np.array(encoding.ids, dtype=np.int64)
-
-
-def surrogate_indices(texts: list[str]) -> list[int]:
-    """Positions of the texts that hold lone surrogates, which no tokenizer can read."""
-    return [i for i, text in enumerate(texts) if not _encodable(text)]
-
-
-def _encodable(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
