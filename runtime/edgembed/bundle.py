@@ -57,7 +57,7 @@ class Bundle:
         """The files of one dtype; ArgumentError names those that the bundle has."""
         try:
             return self.manifest.dtypes[dtype]
-        except KeyError:
+        except (KeyError, TypeError):
             raise ArgumentError(
                 f"dtype {dtype!r} is not in this bundle, which has "
                 f"{', '.join(self.manifest.dtypes)}: choose one of these, or export again with "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, overload
@@ -21,6 +20,7 @@ from edgembed.progress import progress
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
 from edgembed.texts import as_texts
+from edgembed.warn import warn
 
 Vectors = npt.NDArray[Any]
 _Kept = TypeVar("_Kept")
@@ -248,5 +248,5 @@ class Embedder:
                 f"{cut} of {len(texts)} text(s) had more than {self.max_seq_length} tokens and "
                 "were cut: split long texts, or export with a larger --max-seq-length"
             )
-            warnings.warn(message, TruncationWarning, stacklevel=3)
+            warn(message, TruncationWarning)
         return kept

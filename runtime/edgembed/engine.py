@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from edgembed.pooling import Float32, normalize, pool
 from edgembed.session import Session
 from edgembed.threads import available_threads
 from edgembed.tokenize import Int64, Tokenizer
+from edgembed.warn import warn
 
 _MOST = 1024  # threads; more than any machine this is for
 CanaryCheck = Literal["warn", "refuse", "off"]
@@ -110,7 +110,7 @@ class Engine:
         )
         if action == "refuse":
             raise CanaryError(message)
-        warnings.warn(message, CanaryWarning, stacklevel=3)
+        warn(message, CanaryWarning)
 
 
 def _arrays(weights: Weights, data: Content) -> dict[str, npt.NDArray[Any]]:

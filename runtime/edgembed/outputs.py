@@ -47,7 +47,7 @@ class EncodeOptions:
     def __post_init__(self) -> None:
         """ArgumentError for a value that sentence-transformers refuses."""
         check_precision(self.precision)
-        if self.output_value not in KEEP:
+        if self.output_value not in tuple(KEEP):  # == and not a hash: it may be anything
             raise ArgumentError(f"output_value {self.output_value!r} is none of {tuple(KEEP)}")
         if self.truncate_dim is not None:
             check_positive("truncate_dim", self.truncate_dim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from edgembed.errors import ArgumentError, TextError
 from edgembed.unicode import surrogate_indices
@@ -25,12 +25,18 @@ def as_texts(inputs: str | Iterable[str] | None, kwargs: dict[str, Any]) -> tupl
     if isinstance(inputs, str):
         _refuse("hold lone surrogates", surrogate_indices([inputs]))
         return [inputs], True
-    if inputs is None or isinstance(inputs, (bytes, dict)) or not isinstance(inputs, Iterable):
+    if not _is_many(inputs):
         raise TextError(f"encode takes one text or a list of texts, not {type(inputs).__name__}")
-    texts = list(inputs)
+    texts: list[str] = list(inputs)
     _refuse("are not texts", [i for i, text in enumerate(texts) if not isinstance(text, str)])
     _refuse("hold lone surrogates", surrogate_indices(texts))
     return texts, False
+
+
+def _is_many(inputs: object) -> TypeGuard[Iterable[str]]:
+    """Whether it can be gone through item by item; a numpy scalar looks so and cannot."""
+    refused = isinstance(inputs, (bytes, dict)) or getattr(inputs, "shape", None) == ()
+    return isinstance(inputs, Iterable) and not refused
 
 
 def _refuse(what: str, indices: list[int]) -> None:

@@ -52,7 +52,12 @@ def _write_parquet(stream: BinaryIO, records: list[Record], vectors: Matrix) -> 
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError("Parquet needs: pip install 'edgembed[parquet]'") from error
-    table: Any = pa.Table.from_pylist([record.fields for record in records])
+    try:
+        table: Any = pa.Table.from_pylist([record.fields for record in records])
+    except pa.ArrowException as error:
+        raise ArgumentError(
+            f"the input's fields do not make a table ({error}): use --format jsonl"
+        ) from error
     flat = pa.array(vectors.reshape(-1), pa.float32())
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     pq.write_table(table.append_column(EMBEDDING, column), stream)
