@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgembed.checks import is_inside
 from edgembed.pooling import PoolingMode
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
@@ -112,6 +113,9 @@ def _modules(folder: Path) -> dict[str, str]:
         entries = [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in listed]
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read ({error!r})") from error
+    for _, place in entries:
+        if place and not is_inside(place):
+            raise CheckpointError(f"{path.name} names {place!r}, which is outside of {folder}")
     names = [name for name, _ in entries]
     for name in names:
         if name not in ("Transformer", "Pooling", "Normalize"):
@@ -166,7 +170,10 @@ def _pooling_mode(pooling: Mapping[str, Any]) -> PoolingMode:
 
 
 def _prompts(settings: Mapping[str, Any]) -> Prompts:
-    texts = {k: v for k, v in (settings.get("prompts") or {}).items() if v}
+    prompts = settings.get("prompts") or {}
+    if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
+        raise CheckpointError("config_sentence_transformers.json: prompts must be named texts")
+    texts = {k: v for k, v in prompts.items() if v}
     default = settings.get("default_prompt_name")
     if default is not None and default not in texts:
         raise CheckpointError(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -31,7 +33,9 @@ def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
     target = target.absolute()
     check_target(target, overwrite=overwrite)
     made = _make_parents(target.parent)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    prefix = f".{target.name}.partial-"
+    _sweep(target.parent, prefix)
+    folder, lock = _own_folder(target.parent, prefix)
     try:
         yield folder
         umask = os.umask(0)
@@ -40,6 +44,7 @@ def staging(target: Path, *, overwrite: bool) -> Iterator[Path]:
         _flush(folder)
         _publish(folder, target)
     finally:
+        os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):  # not empty: the bundle is in it
@@ -63,6 +68,33 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             f"{target} is not a bundle (it has no {FILE_NAME}), so it is not overwritten: "
             "name another folder"
         )
+
+
+def _lock(folder: Path) -> int:
+    """Hold a folder for as long as this process lives, or until the descriptor is closed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    """Remove what exports that were killed have left; one that is running holds its folder."""
+    for folder in parent.glob(f"{glob.escape(prefix)}*"):
+        with contextlib.suppress(OSError):
+            lock = _lock(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _own_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder and the lock that holds it."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.suppress(OSError):  # another export swept it before it was locked
+            lock = _lock(folder)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
 
 
 def _make_parents(folder: Path) -> list[Path]:

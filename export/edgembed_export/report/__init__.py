@@ -1,0 +1,1 @@
+"""What was measured, for people: parity.html and the bundle's README.md."""

@@ -1,0 +1,55 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ROOT = Path(__file__).parent.parent
+BUNDLE_NAMES = ("tiny-frida", "tiny-cls", "tiny-xlmr", "minilm")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What transformers and torch say of a model: ids, and vectors by prompt."""
+
+    texts: list[str]
+    ids: list[list[int]]
+    vectors: dict[str, npt.NDArray[np.float32]]
+
+
+def cosines(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Row by row cosine, in float64."""
+    x, y = np.atleast_2d(np.asarray(a, np.float64)), np.atleast_2d(np.asarray(b, np.float64))
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    result: npt.NDArray[np.float64] = (x * y).sum(axis=1) / norms
+    return result
+
+
+def python(
+    *arguments: str | Path, stdin: bytes = b"", **environment: str | None
+) -> subprocess.CompletedProcess[bytes]:
+    """This Python in a process of its own; a variable given as None is unset."""
+    own = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        input=stdin,
+        env={name: value for name, value in own.items() if value is not None},
+        capture_output=True,
+        check=False,
+    )
+
+
+def change_json(path: Path, **changes: Any) -> None:
+    """Set some keys of a JSON file; None takes one out."""
+    value = json.loads(path.read_text(encoding="utf-8")) | changes
+    kept = {name: new for name, new in value.items() if new is not None}
+    path.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,184 @@
+"""A bundle whose files are not the exported ones is refused, and the file is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgembed import Embedder
+from edgembed.bundle import Bundle
+from edgembed.errors import (
+    ArgumentError,
+    BundleNotFoundError,
+    IntegrityError,
+    ManifestError,
+)
+from support import python
+
+GRAPH = "onnx/model_nomask.onnx"
+INT8_DATA = "onnx/model_quantized.onnx_data"
+LOADED = (GRAPH, "onnx/model.onnx_data", "tokenizer.json")
+# Not loaded by this runtime, but by other people's tools: checked all the same.
+BESIDE = ("onnx/model.onnx", "config.json", "1_Pooling/config.json", "onnx/model_quantized.onnx")
+
+
+def flip_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_whole_bundle_is_read(bundle_copy: Path) -> None:
+    bundle = Bundle.open(bundle_copy)
+    contents = bundle.read("float32")
+    assert sorted(contents) == sorted(LOADED)
+    for name, content in contents.items():
+        assert bytes(content) == (bundle_copy / name).read_bytes()
+    bundle.verify()
+
+
+def test_a_folder_given_as_text_or_path(bundle_copy: Path) -> None:
+    assert Bundle.open(str(bundle_copy)).manifest.dump() == Bundle.open(bundle_copy).manifest.dump()
+
+
+@pytest.mark.parametrize("name", LOADED + BESIDE)
+def test_a_flipped_bit(bundle_copy: Path, name: str) -> None:
+    flip_bit(bundle_copy / name)
+    with pytest.raises(IntegrityError, match=name):
+        Embedder(bundle_copy, dtype="float32")
+    with pytest.raises(IntegrityError, match=name):
+        Bundle.open(bundle_copy).verify()
+
+
+@pytest.mark.parametrize("name", LOADED + BESIDE)
+def test_a_truncated_file(bundle_copy: Path, name: str) -> None:
+    path = bundle_copy / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match=rf"{name} has \d+ bytes instead of"):
+        Bundle.open(bundle_copy).read("float32")
+
+
+@pytest.mark.parametrize("name", [*LOADED, *BESIDE, INT8_DATA])
+def test_a_missing_file(bundle_copy: Path, name: str) -> None:
+    (bundle_copy / name).unlink()
+    with pytest.raises(BundleNotFoundError, match=f"{name} is missing"):
+        Bundle.open(bundle_copy).read("float32")
+
+
+def test_two_files_swapped(bundle_copy: Path) -> None:
+    a, b = bundle_copy / GRAPH, bundle_copy / "onnx/model.onnx"
+    spare = bundle_copy / "spare"
+    a.rename(spare)
+    b.rename(a)
+    spare.rename(b)
+    with pytest.raises(IntegrityError, match=r"onnx/model"):
+        Bundle.open(bundle_copy).read("float32")
+
+
+def test_a_link_is_not_followed(bundle_copy: Path, tmp_path: Path) -> None:
+    path = bundle_copy / "tokenizer.json"
+    elsewhere = tmp_path / "elsewhere.json"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json is not a plain file"):
+        Bundle.open(bundle_copy).read("float32")
+
+
+def test_a_folder_in_a_files_place(bundle_copy: Path) -> None:
+    (bundle_copy / "tokenizer.json").unlink()
+    (bundle_copy / "tokenizer.json").mkdir()
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json is not a plain file"):
+        Bundle.open(bundle_copy).read("float32")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_in_a_files_place_does_not_hang(bundle_copy: Path) -> None:
+    (bundle_copy / "tokenizer.json").unlink()
+    os.mkfifo(bundle_copy / "tokenizer.json")
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json is not a plain file"):
+        Bundle.open(bundle_copy).read("float32")
+
+
+def test_other_dtypes_weights_are_looked_at_but_not_hashed(bundle_copy: Path) -> None:
+    flip_bit(bundle_copy / INT8_DATA)
+    bundle = Bundle.open(bundle_copy)
+    assert sorted(bundle.read("float32")) == sorted(LOADED)
+    with pytest.raises(IntegrityError, match=INT8_DATA):
+        bundle.verify()
+    with pytest.raises(IntegrityError, match=INT8_DATA):
+        bundle.read("int8")
+    (bundle_copy / INT8_DATA).write_bytes(b"short")
+    with pytest.raises(IntegrityError, match=INT8_DATA):
+        bundle.read("float32")
+
+
+def test_files_that_the_manifest_does_not_name_are_left_alone(bundle_copy: Path) -> None:
+    (bundle_copy / "notes.txt").write_text("mine")
+    Bundle.open(bundle_copy).verify()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(BundleNotFoundError, match="never downloads"):
+        Bundle.open(tmp_path / "absent")
+    with pytest.raises(FileNotFoundError):  # what a caller would expect
+        Bundle.open("sergeyzh/rubert-mini-frida")
+
+
+def test_a_checkpoint_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "modules.json").write_text("[]")
+    with pytest.raises(BundleNotFoundError, match="edgembed-export"):
+        Bundle.open(tmp_path)
+
+
+def test_a_damaged_manifest(bundle_copy: Path) -> None:
+    (bundle_copy / "manifest.json").write_bytes(b'{"format": "edgembed-bundle"')
+    with pytest.raises(ManifestError, match=r"manifest\.json"):
+        Bundle.open(bundle_copy)
+
+
+def test_a_huge_manifest_is_not_read(bundle_copy: Path) -> None:
+    with (bundle_copy / "manifest.json").open("r+b") as file:
+        file.truncate(2**24 + 1)  # sparse: it takes no room on the disk
+    with pytest.raises(IntegrityError, match=r"manifest\.json"):
+        Bundle.open(bundle_copy)
+
+
+def test_an_artifact_out_of_the_folder_is_refused(bundle_copy: Path, tmp_path: Path) -> None:
+    shutil.copy(bundle_copy / "tokenizer.json", tmp_path / "outside.json")
+    manifest = json.loads((bundle_copy / "manifest.json").read_text())
+    manifest["artifacts"]["../outside.json"] = manifest["artifacts"]["tokenizer.json"]
+    manifest["tokenizer"] = "../outside.json"
+    (bundle_copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ManifestError, match="outside"):
+        Bundle.open(bundle_copy)
+
+
+def test_a_dtype_that_is_not_there(bundle_copy: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"'int4'.*float32"):
+        Bundle.open(bundle_copy).weights("int4")
+
+
+@pytest.mark.parametrize("change", ["overwritten", "truncated"])
+def test_a_file_changed_in_place_after_loading(bundles: Path, tmp_path: Path, change: str) -> None:
+    # What was hashed is what is used, also of a file large enough to be mapped. In a process of
+    # its own: touching a mapped page behind the end of a file kills.
+    bundle = Path(shutil.copytree(bundles / "minilm", tmp_path / "bundle"))
+    script = """
+import sys
+from pathlib import Path
+from edgembed import Embedder
+folder, change = Path(sys.argv[1]), sys.argv[2]
+model = Embedder(folder, dtype="float32")
+before = model.encode("Кошка").tobytes()
+for path in folder.glob("onnx/model.onnx*"):
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        file.truncate(0) if change == "truncated" else file.write(bytes(size))
+print(model.encode("Кошка").tobytes() == before)
+"""
+    done = python("-c", script, bundle, change)
+    assert (done.returncode, done.stdout) == (0, b"True\n"), done.stderr
