@@ -81,7 +81,6 @@ def _run(args: argparse.Namespace) -> int:
     # torch and transformers take seconds to import: --help and wrong arguments do without.
     from edgembed_export.pipeline import Request, export
 
-    tolerance = Tolerance(int8_min=args.min_cosine, int8_mean=min(Tolerance().int8_mean, 1.0))
     request = Request(
         model=args.model,
         out=args.out,

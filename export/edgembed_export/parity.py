@@ -30,8 +30,8 @@ class Tolerance:
     """
 
     float32_min: float = 1 - 1e-6
-    int8_min: float = 0.99
-    int8_mean: float = 0.998
+    int8_min: float = 0.98
+    int8_mean: float = 0.995
 
     def violations(self, dtype: str, cosines: Float64) -> list[str]:
         """What is out of bounds, in words; empty where all is well."""
