@@ -18,6 +18,7 @@ from edgembed import Embedder
 from edgembed.canary import Canary
 from edgembed.manifest import Manifest
 from edgembed.pooling import Float32, normalize, pool
+from edgembed.tokenize import padded
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.errors import ParityError
 from edgembed_export.parity import Compared, Tolerance, cosines, summary
@@ -153,12 +154,7 @@ def _run_masked(graph: Path, ids: Sequence[Sequence[int]], manifest: Manifest) -
     vectors = []
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
-        padded = np.zeros((len(batch), max(map(len, batch))), np.int64)
-        mask = np.zeros_like(padded)
-        for row, own in enumerate(batch):
-            padded[row, : len(own)] = own
-            mask[row, : len(own)] = 1
-        (hidden,) = session.run(None, {"input_ids": padded, "attention_mask": mask})
+        (hidden,) = session.run(None, padded([np.asarray(own) for own in batch]))
         vectors += [
             pool(hidden[row, : len(own)], manifest.pooling) for row, own in enumerate(batch)
         ]

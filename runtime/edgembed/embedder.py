@@ -20,6 +20,7 @@ from edgembed.progress import progress
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
 from edgembed.texts import as_texts
+from edgembed.tokenize import padded
 from edgembed.warn import warn
 
 Vectors = npt.NDArray[Any]
@@ -221,13 +222,7 @@ class Embedder:
 
     def tokenize(self, texts: str | Iterable[str]) -> dict[str, npt.NDArray[np.int64]]:
         """input_ids and attention_mask, (n, longest) int64, padded with 0 where the mask is 0."""
-        rows = [self._engine.tokenizer.encode(text).ids for text in as_texts(texts, {})[0]]
-        ids = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
-        mask = np.zeros_like(ids)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        return {"input_ids": ids, "attention_mask": mask}
+        return padded([self._engine.tokenizer.encode(text).ids for text in as_texts(texts, {})[0]])
 
     def _embed(
         self,
@@ -236,13 +231,14 @@ class Embedder:
         show: bool | None,
         keep: Callable[[Embedding], _Kept],
     ) -> list[_Kept]:
-        """Embed each text and keep what `keep` takes of it, so that nothing more stays behind."""
+        """Embed each text and keep what `keep` takes of it, so that no more stays behind."""
         skip = self._engine.skipped_tokens(prefix)
+        prompted = [prefix + text for text in texts] if prefix else texts
         kept, cut = [], 0
-        for text in progress(texts, show):
-            embedding = self._engine.embed(prefix + text, skip)
-            kept.append(keep(embedding))
-            cut += embedding.truncated
+        embeddings = self._engine.embed_many(prompted, skip, lambda e: (keep(e), e.truncated))
+        for own, truncated in progress(embeddings, len(texts), show):
+            kept.append(own)
+            cut += truncated
         if cut:
             message = (
                 f"{cut} of {len(texts)} text(s) had more than {self.max_seq_length} tokens and "

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,13 @@ from edgembed.canary import TOLERANCE
 from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
 from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
-from edgembed.session import Session
+from edgembed.session import Sessions
 from edgembed.threads import available_threads
 from edgembed.tokenize import Int64, Tokenizer
 from edgembed.warn import warn
 
 _MOST = 1024  # threads; more than any machine this is for
+Kept = TypeVar("Kept")
 CanaryCheck = Literal["warn", "refuse", "off"]
 
 
@@ -54,23 +56,40 @@ class Engine:
         weights = self.bundle.weights(self.dtype)
         self.fingerprint = weights.fingerprint
         contents = self.bundle.read(self.dtype)
+        self._sessions = Sessions(
+            bytes(contents[weights.graph]),
+            _arrays(weights, contents[weights.data]),
+            (self.bundle.folder / weights.graph).parent,
+        )
         with ThreadPoolExecutor(1) as pool:  # the two loads overlap: both release the GIL
-            loading = pool.submit(
-                Session,
-                bytes(contents[weights.graph]),
-                _arrays(weights, contents[weights.data]),
-                (self.bundle.folder / weights.graph).parent,
-                self.threads,
-            )
+            loading = pool.submit(self._sessions.get, self.threads)
             self.tokenizer = Tokenizer(
                 bytes(contents[self.manifest.tokenizer]), self.manifest.max_seq_length
             )
-            self._session = loading.result()
+            loading.result()
 
-    def embed(self, text: str, skip: int = 0) -> Embedding:
+    def embed_many(
+        self, texts: Sequence[str], skip: int, keep: Callable[[Embedding], Kept]
+    ) -> Iterator[Kept]:
+        """What `keep` takes of each text's embedding, in order.
+
+        Many texts are spread over as many workers as there are threads, each running one text on
+        one thread: that scales better than several threads on one text, and gives the same bits.
+        """
+        workers = min(self.threads, len(texts))
+        if workers <= 1:
+            yield from (keep(self.embed(text, skip)) for text in texts)
+            return
+        executor = ThreadPoolExecutor(workers, "edgembed")
+        try:
+            yield from executor.map(lambda text: keep(self.embed(text, skip, threads=1)), texts)
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+    def embed(self, text: str, skip: int = 0, threads: int | None = None) -> Embedding:
         """Embed one text, prompt included; `skip` leading tokens are left out of the pooling."""
         tokens = self.tokenizer.encode(text)
-        token_embeddings = self._session.run(tokens.ids)
+        token_embeddings = self._sessions.get(threads or self.threads).run(tokens.ids)
         vector = pool(token_embeddings, self.manifest.pooling, skip)
         if not np.isfinite(vector).all():
             raise InferenceError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 from edgembed.errors import MissingExtraError
@@ -13,8 +13,8 @@ _Item = TypeVar("_Item")
 _logger = logging.getLogger("edgembed")
 
 
-def progress(items: Sequence[_Item], show: bool | None) -> Iterable[_Item]:
-    """The items, behind a bar if `show`; None shows one when logging at INFO, if tqdm is there.
+def progress(items: Iterable[_Item], total: int, show: bool | None) -> Iterable[_Item]:
+    """The `total` items, behind a bar if `show`; None: if logging at INFO and tqdm is there.
 
     That None means so is sentence-transformers' convention. MissingExtraError where a bar was
     asked for and tqdm is not installed.
@@ -29,5 +29,5 @@ def progress(items: Sequence[_Item], show: bool | None) -> Iterable[_Item]:
         raise MissingExtraError(
             "a progress bar needs tqdm: pip install 'edgembed[progress]'"
         ) from error
-    bar: Iterable[_Item] = tqdm.tqdm(items, unit="text")
+    bar: Iterable[_Item] = tqdm.tqdm(items, total=total, unit="text")
     return bar

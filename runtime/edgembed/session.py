@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,27 @@ class Session:
             ) from error
         token_embeddings: Float32 = hidden[0]
         return token_embeddings
+
+
+class Sessions:
+    """Sessions of one model by their number of threads, each made when it is first asked for.
+
+    They share the weights' memory, but onnxruntime packs the matrices of each anew.
+    """
+
+    def __init__(self, graph: bytes, weights: Mapping[str, npt.NDArray[Any]], folder: Path) -> None:
+        """As Session; nothing is loaded yet."""
+        self._make = partial(Session, graph, weights, folder)
+        self._sessions: dict[int, Session] = {}
+        self._lock = Lock()
+
+    def get(self, threads: int) -> Session:
+        """The session that runs on `threads` threads."""
+        if threads not in self._sessions:
+            with self._lock:
+                if threads not in self._sessions:
+                    self._sessions[threads] = self._make(threads)
+        return self._sessions[threads]
 
 
 def _as_value(array: npt.NDArray[Any]) -> Any:

@@ -6,7 +6,7 @@ is overridden (all-MiniLM-L6-v2 ships 128 tokens of fixed padding, and its model
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,3 +87,13 @@ class Tokenizer:
 
 def _ids(encoding: Any) -> Int64:
     return np.array(encoding.ids, dtype=np.int64)
+
+
+def padded(rows: Sequence[Int64]) -> dict[str, Int64]:
+    """input_ids and attention_mask, (n, longest) int64; ids are 0 where the mask is 0."""
+    ids = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
+    mask = np.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return {"input_ids": ids, "attention_mask": mask}
