@@ -12,13 +12,14 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export bundles lint clean
+.PHONY: help demo test test-runtime test-export interop soak bundles lint clean
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"
 	@echo "make demo MODEL=folder     the same with a checkpoint of yours"
 	@echo "make test                  lint, types and every test"
 	@echo "make test SHARED=folder    also those that need models and data from elsewhere"
+	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
 	@echo "make clean                 remove environments, caches and the demo's bundles"
 
 demo: $(EXPORT)/.ready $(RUNTIME)/.ready
@@ -42,10 +43,18 @@ $(BUNDLES)/.ready: $(EXPORT)/.ready tests/make_bundles.py tests/checkpoints.py \
 	@touch $@
 
 test-runtime: $(RUNTIME)/.ready $(BUNDLES)/.ready
-	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --bundles $(BUNDLES) $(PYTEST_SHARED)
 
 test-export: $(EXPORT)/.ready $(BUNDLES)/.ready
 	$(EXPORT)/bin/python -m pytest tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
+
+# The bundle in other people's tools, each in an environment of its own.
+interop: $(EXPORT)/.ready $(BUNDLES)/.ready
+	$(EXPORT)/bin/python -m pytest tests/interop --bundles $(BUNDLES) --work .cache/interop
+
+# The slow forms of tests that `make test` runs short.
+soak: $(EXPORT)/.ready $(BUNDLES)/.ready
+	$(EXPORT)/bin/python -m pytest tests/export/test_killed.py --bundles $(BUNDLES) --kills 100
 
 # torch first and pinned: left to the resolver, pip would take the newest build with CUDA.
 $(EXPORT)/.ready: pyproject.toml $(wildcard requirements/*.txt)

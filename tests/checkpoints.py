@@ -127,6 +127,10 @@ def _bert_tokenizer() -> PreTrainedTokenizerFast:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(TRAINING_TEXT, trainer)
+    # The trainer orders the vocabulary by hash, otherwise in every process.
+    pieces = special + sorted(set(tokenizer.get_vocab()) - set(special))
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer.model = models.WordPiece(vocabulary, unk_token="[UNK]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -143,6 +147,11 @@ def _xlmr_tokenizer() -> PreTrainedTokenizerFast:
         vocab_size=300, special_tokens=special, unk_token="<unk>", show_progress=False
     )
     tokenizer.train_from_iterator(TRAINING_TEXT, trainer)
+    trained = json.loads(tokenizer.to_str())["model"]["vocab"]
+    scores = [(piece, 0.0) for piece in special] + sorted(
+        (piece, round(score, 6)) for piece, score in trained if piece not in special
+    )
+    tokenizer.model = models.Unigram(scores, unk_id=special.index("<unk>"))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )

@@ -45,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a folder with models/rubert-mini-frida, models/e5-small-ruen and data/, for the "
         "tests that need real checkpoints and data sets; without it they are skipped",
     )
+    parser.addoption(
+        "--kills",
+        default=4,
+        help="how many exports are killed at random moments (default: %(default)s)",
+    )
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have taken their pick

@@ -50,7 +50,8 @@ class Checkpoint:
     @property
     def dimension(self) -> int:
         """Numbers in one vector."""
-        return int(self.config.get("hidden_size") or self.config["d_model"])
+        names = ("hidden_size", "d_model", "dim")  # BERT and most others, T5, DistilBERT
+        return int(next(self.config[name] for name in names if name in self.config))
 
 
 def read_checkpoint(

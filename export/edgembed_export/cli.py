@@ -60,11 +60,13 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     top.add_argument(
         "--evaluation", type=Path, metavar="FILE",
-        help="texts to measure parity on, one a line (default: built-in ones)",
+        help="texts to measure parity on, one a line (default: built-in ones); or .tsv, .csv or "
+        ".jsonl lines of two texts and a score, for Spearman beside torch's",
     )  # fmt: skip
     top.add_argument(
         "--min-cosine", type=float, default=defaults.int8_min,
-        help="lowest cosine to torch that any text's INT8 vector may have (default: %(default)s)",
+        help="lowest cosine to torch that any text's INT8 vector may have; their mean may be a "
+        "quarter as far from 1 (default: %(default)s)",
     )  # fmt: skip
     top.add_argument("--overwrite", action="store_true", help="replace a bundle that is at OUT")
     top.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
@@ -81,6 +83,8 @@ def _run(args: argparse.Namespace) -> int:
     # torch and transformers take seconds to import: --help and wrong arguments do without.
     from edgembed_export.pipeline import Request, export
 
+    # One figure for two bounds, in the proportion of the defaults.
+    tolerance = Tolerance(int8_min=args.min_cosine, int8_mean=1 - (1 - args.min_cosine) / 4)
     request = Request(
         model=args.model,
         out=args.out,

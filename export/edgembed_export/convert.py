@@ -7,24 +7,20 @@ export, on the written files, by `verify`.
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import CheckpointError
+from edgembed_export.errors import CheckpointError
+from edgembed_export.quiet import quiet
 
 if TYPE_CHECKING:
     from optimum.exporters.onnx.base import OnnxConfig
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 OPSET = 18
 """The newest opset torch 2.x's tracing exporter writes without falling back to a converter."""
 
-OUTPUT = "last_hidden_state"
+_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 
 def convert(folder: Path, out: Path) -> Path:
@@ -40,25 +36,26 @@ def convert(folder: Path, out: Path) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "model.onnx"
-    with _quiet():
+    with quiet():
         from optimum.exporters.onnx.convert import export
+        from transformers import AutoConfig
 
-        model = _load(folder)
-        config = _onnx_config(model)
-        export(model, config, path, opset=max(OPSET, config.DEFAULT_ONNX_OPSET))
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        described = _onnx_config(config)
+        opset = max(OPSET, described.DEFAULT_ONNX_OPSET)
+        export(_load(folder, config), described, path, opset=opset)
     return path
 
 
-def _load(folder: Path) -> PreTrainedModel:
+def _load(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """The encoder in float32, without its pooler, with attention as plain matrix products.
 
     Eager attention computes what sdpa does, but traces to the two products and the softmax that
     the rewriter looks for, instead of sdpa's decomposition that changes with every torch release.
     """
     import torch
-    from transformers import AutoConfig, AutoModel, T5EncoderModel
+    from transformers import AutoModel, MT5EncoderModel, T5EncoderModel
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     arguments: dict[str, Any] = {
         "config": config,
         "local_files_only": True,
@@ -67,34 +64,48 @@ def _load(folder: Path) -> PreTrainedModel:
         "dtype": torch.float32,
         "attn_implementation": "eager",
     }
-    if config.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
+    if config.model_type in ("bert", "roberta", "xlm-roberta", "camembert", "mpnet"):
         arguments["add_pooling_layer"] = False
-    loader = T5EncoderModel if config.model_type in ("t5", "mt5") else AutoModel
+    encoders = {"t5": T5EncoderModel, "mt5": MT5EncoderModel}
+    loader = encoders.get(config.model_type, AutoModel)
     model: PreTrainedModel = loader.from_pretrained(folder, **arguments)
     model.train(False)
     return model
 
 
-def _onnx_config(model: PreTrainedModel) -> OnnxConfig:
+def _onnx_config(config: PretrainedConfig) -> OnnxConfig:
+    """Optimum's description of the export; CheckpointError for what is no text encoder."""
+    from optimum.exporters.onnx.config import TextEncoderOnnxConfig
     from optimum.exporters.tasks import TasksManager
 
-    kind = model.config.model_type
-    if kind in ("t5", "mt5"):
-        return _t5_config(model)
+    if config.model_type in ("t5", "mt5"):
+        return _t5_config(config)
     try:
         constructor = TasksManager.get_exporter_config_constructor(
-            exporter="onnx", model=model, task="feature-extraction", library_name="transformers"
+            exporter="onnx",
+            model_type=config.model_type,
+            task="feature-extraction",
+            library_name="transformers",
         )
     except (KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"optimum cannot export the architecture {kind!r} ({type(model).__name__}) for "
-            "feature extraction; use a BERT, XLM-R, RoBERTa, MPNet, DistilBERT, ModernBERT or T5 "
-            "encoder"
-        ) from error
-    return constructor(model.config)
+        raise _refusal(config, "optimum has no ONNX export of it") from error
+    described: OnnxConfig = constructor(config)
+    # optimum exports decoders too, whose vectors look ahead at nothing and whose graphs want a
+    # cache, positions or a second text: none of that is what a sentence encoder is.
+    if not isinstance(described, TextEncoderOnnxConfig) or not _INPUTS.issuperset(described.inputs):
+        raise _refusal(config, "it is not a plain text encoder")
+    return described
 
 
-def _t5_config(model: PreTrainedModel) -> OnnxConfig:
+def _refusal(config: PretrainedConfig, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"the architecture {config.model_type!r} cannot be exported: {reason}. Use a checkpoint "
+        "whose architecture is BERT, XLM-R, RoBERTa, CamemBERT, MPNet, DistilBERT, ELECTRA, "
+        "ModernBERT or a T5 encoder"
+    )
+
+
+def _t5_config(config: PretrainedConfig) -> OnnxConfig:
     """Optimum's T5 encoder export is the one of diffusion models: it forgets the attention mask."""
     from optimum.exporters.onnx.model_configs import T5EncoderOnnxConfig
 
@@ -104,29 +115,4 @@ def _t5_config(model: PreTrainedModel) -> OnnxConfig:
             axes = {0: "batch_size", 1: "sequence_length"}
             return {"input_ids": dict(axes), "attention_mask": dict(axes)}
 
-    return MaskedT5EncoderOnnxConfig(model.config, task="feature-extraction")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars, no tracer warnings, no telemetry while torch and optimum work."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from transformers.utils import logging as transformers_logging
-
-        loggers = [logging.getLogger(name) for name in ("optimum", "torch.onnx", "transformers")]
-        before = [logger.level for logger in loggers]
-        bars = transformers_logging.is_progress_bar_enabled()
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        disable: Callable[[], None] = transformers_logging.disable_progress_bar
-        enable: Callable[[], None] = transformers_logging.enable_progress_bar
-        disable()
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, before, strict=True):
-                logger.setLevel(level)
-            if bars:
-                enable()
+    return MaskedT5EncoderOnnxConfig(config, task="feature-extraction")

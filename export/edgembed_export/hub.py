@@ -43,7 +43,7 @@ class Located:
 def locate(model: str, revision: str | None = None) -> Located:
     """The folder itself, or a download of the hub's, pinned to a commit."""
     folder = Path(model)
-    if folder.is_dir():
+    if model and folder.is_dir():
         if revision is not None:
             raise ArgumentsError(f"--revision is for hub ids, and {model!r} is a folder")
         return Located(folder, folder.absolute().name, None)

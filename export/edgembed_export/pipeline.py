@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 import sys
@@ -26,18 +25,18 @@ from edgembed_export.calibrate import calibrate
 from edgembed_export.checkpoint import Checkpoint, read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
+from edgembed_export.finish import finish
 from edgembed_export.graph import rewrite
 from edgembed_export.hub import locate
+from edgembed_export.labelled import read_evaluation
 from edgembed_export.parity import Tolerance
 from edgembed_export.quantize import quantize
 from edgembed_export.recipe import RECIPE
 from edgembed_export.reference import TorchReference
 from edgembed_export.steps import Steps
-from edgembed_export.verify import Verified, canaries, verify
+from edgembed_export.verify import verify
 from edgembed_export.write import staging
 
-# parity.json has all figures; the manifest repeats these.
-_SUMMARY = ("mean", "p1", "min", "neighbour_agreement", "count")
 Graphs = Mapping[str, ir.Model]  # by layout key: "graph", "masked_graph"
 
 
@@ -88,7 +87,7 @@ def export(request: Request) -> Result:
     """Write a verified bundle to request.out, or raise and leave it as it was."""
     start = time.perf_counter()
     steps = Steps(6)
-    evaluation = read_texts(request.evaluation, "evaluation")
+    evaluation = read_evaluation(request.evaluation)
     calibration = read_texts(request.calibration, "calibration")
     with staging(request.out, overwrite=request.overwrite) as folder:
         with steps.step("load"):
@@ -112,10 +111,10 @@ def export(request: Request) -> Result:
             write_settings(folder, checkpoint, request.dtypes)
             write_manifest(folder, checkpoint, request.dtypes)
             verified = verify(
-                folder, checkpoint, reference, evaluation, request.tolerance, steps.detail
+                folder, checkpoint, reference, evaluation.texts, request.tolerance, steps.detail
             )
         with steps.step("write"):
-            manifest = _finish(folder, checkpoint, request.dtypes, verified, evaluation)
+            manifest = finish(folder, checkpoint, request.dtypes, verified, evaluation)
     return _result(request, checkpoint, manifest, time.perf_counter() - start)
 
 
@@ -142,21 +141,6 @@ def _quantize(graphs: Graphs, ids: Sequence[Sequence[int]]) -> Graphs:
     """Both graphs in INT8, with the same weights bit for bit."""
     calibration = calibrate(graphs["graph"], ids, moments=RECIPE.needs_moments)
     return {name: quantize(graph, RECIPE, calibration)[0] for name, graph in graphs.items()}
-
-
-def _finish(
-    folder: Path,
-    checkpoint: Checkpoint,
-    dtypes: Sequence[str],
-    verified: Verified,
-    texts: Sequence[str],
-) -> Manifest:
-    """Add what was measured; the files that decide a vector are not touched any more."""
-    report = verified.report()
-    document = json.dumps(report, ensure_ascii=False, indent=1)
-    (folder / "parity.json").write_text(document + "\n", encoding="utf-8")
-    summary = {d: {k: own[k] for k in _SUMMARY} for d, own in report["dtypes"].items()}
-    return write_manifest(folder, checkpoint, dtypes, canaries(folder, checkpoint, texts), summary)
 
 
 def _result(request: Request, checkpoint: Checkpoint, manifest: Manifest, seconds: float) -> Result:

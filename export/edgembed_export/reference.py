@@ -14,6 +14,7 @@ import torch
 
 from edgembed.pooling import Float32
 from edgembed_export.checkpoint import Checkpoint
+from edgembed_export.quiet import quiet
 
 
 class TorchReference:
@@ -24,10 +25,14 @@ class TorchReference:
         from transformers import AutoTokenizer
 
         self._checkpoint = checkpoint
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(
-            checkpoint.transformer, use_fast=True, trust_remote_code=False, local_files_only=True
-        )
-        self.model: Any = load_model(checkpoint)
+        with quiet():
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(
+                checkpoint.transformer,
+                use_fast=True,
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+            self.model: Any = load_model(checkpoint)
 
     def token_ids(self, text: str) -> list[int]:
         """A text's ids, cut to max_seq_length."""
@@ -62,9 +67,11 @@ class TorchReference:
 
 def load_model(checkpoint: Checkpoint) -> Any:
     """The encoder in float32 on the CPU, in evaluation mode."""
-    from transformers import AutoModel, T5EncoderModel
+    import transformers
 
-    kind: Any = T5EncoderModel if checkpoint.architecture == "t5" else AutoModel
+    # AutoModel would load an encoder-decoder whole.
+    encoders = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel"}
+    kind: Any = getattr(transformers, encoders.get(checkpoint.architecture, "AutoModel"))
     model = kind.from_pretrained(
         checkpoint.transformer,
         dtype=torch.float32,
@@ -81,13 +88,14 @@ def sentence_transformers_vectors(
     """(n, dim) float32 by SentenceTransformer(...).encode, the whole pipeline as users know it."""
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(
-        str(checkpoint.folder),
-        device="cpu",
-        local_files_only=True,
-        trust_remote_code=False,
-        model_kwargs={"dtype": torch.float32},
-    )
+    with quiet():
+        model = SentenceTransformer(
+            str(checkpoint.folder),
+            device="cpu",
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch.float32},
+        )
     model.max_seq_length = checkpoint.max_seq_length
     vectors: Float32 = model.encode(list(texts), prompt=prompt, show_progress_bar=False)
     return vectors

@@ -81,7 +81,7 @@ def canaries(folder: Path, checkpoint: Checkpoint, texts: Sequence[str]) -> tupl
     models = {dtype: _load(folder, dtype) for dtype in _dtypes(folder)}
     default = checkpoint.prompts.resolve(None, None)
     return tuple(
-        Canary(default + text, {d: m.encode(default + text, prompt="") for d, m in models.items()})
+        Canary(default + text, {d: _encode(m, [default + text], "")[0] for d, m in models.items()})
         for text in chosen
     )
 
@@ -99,9 +99,9 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _cases(checkpoint: Checkpoint, texts: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each distinct prompt with the texts to compare under it; no prompt comes first."""
+    """Each distinct prompt with the texts to compare under it; the default comes first."""
     default = checkpoint.prompts.resolve(None, None)
-    for prompt in dict.fromkeys(["", default, *checkpoint.prompts.texts.values()]):
+    for prompt in dict.fromkeys([default, "", *checkpoint.prompts.texts.values()]):
         whole = prompt in ("", default)
         yield prompt, list(texts if whole else texts[::_PROMPT_STRIDE])
 
