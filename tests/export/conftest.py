@@ -11,6 +11,9 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 import checkpoints
+from edgembed import Embedder
+from edgembed_export.pipeline import Request, export
+from make_bundles import TINY_TOLERANCE
 
 RECIPES = {recipe.name: recipe for recipe in checkpoints.TINY}
 
@@ -63,5 +66,57 @@ def sentence_transformer(
         return SentenceTransformer(
             str(checkpoint_folder(name)), device="cpu", local_files_only=True
         )
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def texts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few lines to calibrate and to evaluate with: enough for a tiny model, and quick."""
+    path = tmp_path_factory.mktemp("texts") / "texts.txt"
+    lines = [f"Предложение номер {n} про погоду, котов и окна." for n in range(8)]
+    lines += [f"Sentence number {n} is about rain, cats and windows." for n in range(8)]
+    path.write_text("\n".join([*checkpoints.TRAINING_TEXT, *lines]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(
+    checkpoint_folder: Callable[[str], Path],
+    texts_file: Path,
+    bundles: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Path]:
+    """exported(NAME): a bundle of checkpoint_folder(NAME); not to be changed.
+
+    The tiny ones are exported here, because tokenizers' trainers make another tokenizer in every
+    process; the real MiniLM's bundle is that of `make bundles`.
+    """
+    root = tmp_path_factory.mktemp("bundles")
+
+    @cache
+    def make(name: str) -> Path:
+        if name == "minilm":
+            return bundles / name
+        request = Request(
+            str(checkpoint_folder(name)),
+            root / name,
+            calibration=texts_file,
+            evaluation=texts_file,
+            tolerance=TINY_TOLERANCE,
+        )
+        export(request)
+        return root / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedder(exported: Callable[[str], Path]) -> Callable[..., Embedder]:
+    """embedder(NAME, dtype): a loaded model, beside sentence_transformer(NAME)."""
+
+    @cache
+    def load(name: str, dtype: str = "float32", threads: int = 1) -> Embedder:
+        return Embedder(exported(name), dtype=dtype, threads=threads)
 
     return load

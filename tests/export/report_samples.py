@@ -11,7 +11,9 @@ from edgembed.prompts import Prompts
 from edgembed_export.parity import Compared, cosines, summary
 from edgembed_export.report.measured import Measured
 
-HOSTILE = "<script>alert('x')</script> & \"кошка\" \u202eнаоборот\u202c <img src=http://a.example/b>"
+HOSTILE = (
+    "<script>alert('x')</script> & \"кошка\" \u202eнаоборот\u202c <img src=http://a.example/b>"
+)
 TEXTS = (HOSTILE, "a", "Кошка сидит на окне.", "long " * 200)
 DIMENSION = 16
 

@@ -1,0 +1,215 @@
+"""MODEL to a folder: folders, names that cannot be, and a hub on loopback that plays the real one.
+
+huggingface_hub reads HF_ENDPOINT when it is imported, so what talks to a hub runs in a process of
+its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+from edgembed_export.errors import ArgumentsError
+from edgembed_export.hub import locate
+from support import python
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+LOCATE = """
+import json, sys
+from edgembed_export.hub import hub_answers, locate
+from edgembed_export.errors import ExportError
+try:
+    found = locate(sys.argv[1], sys.argv[2] or None)
+    paths = [path for path in found.folder.rglob("*") if path.is_file()]
+    files = sorted(path.relative_to(found.folder).as_posix() for path in paths)
+    answer = {"id": found.model_id, "revision": found.revision, "folder": str(found.folder),
+              "files": files}
+except ExportError as error:
+    answer = {"error": type(error).__name__, "said": str(error)}
+answer["answers"] = hub_answers(sys.argv[1])
+print(json.dumps(answer))
+"""
+
+
+def ask(endpoint: str, home: Path, model: str, revision: str = "") -> dict[str, object]:
+    done = python(
+        "-W",
+        "ignore",
+        "-c",
+        LOCATE,
+        model,
+        revision,
+        HF_ENDPOINT=endpoint,
+        HF_HOME=str(home),
+        HF_HUB_OFFLINE=None,
+        HF_TOKEN=None,
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HUB_DISABLE_XET="1",
+        NO_PROXY="*",
+        no_proxy="*",
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+# --- without a hub
+
+
+def test_a_folder(
+    checkpoint_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint_folder("tiny-cls")
+    found = locate(str(folder))
+    assert (found.folder, found.model_id, found.revision) == (folder, "tiny-cls", None)
+    monkeypatch.chdir(folder)
+    assert locate(".").model_id == "tiny-cls"
+
+
+def test_a_folder_has_no_revision(checkpoint_folder: Callable[[str], Path]) -> None:
+    with pytest.raises(ArgumentsError, match="--revision"):
+        locate(str(checkpoint_folder("tiny-cls")), "main")
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["", "name", "a/b/c", "../x/y", "/no/folder", "owner/", "/name", "a b/c", "https://x.org/a/b",
+     "owner/name@main", "owner\\name", "own\ner/name"],
+)  # fmt: skip
+def test_names_that_cannot_be(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentsError, match="neither a folder nor a hub id"):
+        locate(model)
+
+
+def test_a_hub_that_refuses_the_connection(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    answer = ask(f"http://127.0.0.1:{port}", tmp_path, "owner/name")
+    assert answer["error"] == "HubError"
+    assert "owner/name" in str(answer["said"])
+    assert "local folder" in str(answer["said"])
+    assert answer["answers"] is False
+
+
+# --- a small hub
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Two calls of the real API: a model's facts, and a file at a commit."""
+
+    folder: Path
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = unquote(urlparse(self.path).path)
+        type(self).asked.append(f"{self.command} {path}")
+        names = sorted(
+            p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file()
+        )
+        api = "/api/models/owner/name"
+        if path in (api, f"{api}/revision/main", f"{api}/revision/v1", f"{api}/revision/{COMMIT}"):
+            facts = {
+                "_id": "1",
+                "id": "owner/name",
+                "modelId": "owner/name",
+                "sha": COMMIT,
+                "private": False,
+                "tags": [],
+                "downloads": 0,
+                "likes": 0,
+                "siblings": [{"rfilename": name} for name in names],
+            }
+            return self.answer(200, json.dumps(facts).encode(), "application/json")
+        prefix = f"/owner/name/resolve/{COMMIT}/"
+        name = path.removeprefix(prefix)
+        if path.startswith(prefix) and name in names:
+            return self.answer(200, (self.folder / name).read_bytes(), "application/octet-stream")
+        self.answer(404, b"{}", "application/json", {"X-Error-Code": "RepoNotFound"})
+        return None
+
+    def answer(self, code: int, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
+        self.send_response(code)
+        headers = {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "X-Repo-Commit": COMMIT,
+            "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
+            **(more or {}),
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def hub(own_checkpoint: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    """Its address, the folder it serves, and what it has been asked for."""
+    asked: list[str] = []
+    handler = type("OwnHub", (Hub,), {"folder": own_checkpoint, "asked": asked})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", own_checkpoint, asked
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("revision", ["", "main", "v1", COMMIT])
+def test_a_download_is_pinned_to_a_commit(
+    hub: tuple[str, Path, list[str]], tmp_path: Path, revision: str
+) -> None:
+    address, served, asked = hub
+    (served / "pytorch_model.bin").write_bytes(b"a pickle")
+    (served / "modeling.py").write_text("raise SystemExit")
+    (served / "onnx").mkdir()
+    (served / "onnx" / "model.onnx").write_bytes(b"someone's own")
+    answer = ask(address, tmp_path / "home", "owner/name", revision)
+    assert (answer.get("id"), answer.get("revision")) == ("owner/name", COMMIT), answer
+    assert answer["answers"] is True
+    files = set(answer["files"])  # type: ignore[call-overload]
+    assert {"modules.json", "model.safetensors", "1_Pooling/config.json"} <= files
+    assert not {"pytorch_model.bin", "modeling.py", "onnx/model.onnx"} & files
+    fetched = [line for line in asked if "/resolve/" in line]
+    assert fetched
+    assert all(f"/resolve/{COMMIT}/" in line for line in fetched)
+    assert not any(".bin" in line or ".py" in line for line in fetched)
+    for name in files:
+        own = (Path(str(answer["folder"])) / name).read_bytes()
+        assert own == (served / name).read_bytes()
+
+
+def test_a_model_without_safetensors_is_not_downloaded(
+    hub: tuple[str, Path, list[str]], tmp_path: Path
+) -> None:
+    address, served, asked = hub
+    (served / "model.safetensors").rename(served / "pytorch_model.bin")
+    answer = ask(address, tmp_path / "home", "owner/name")
+    assert answer["error"] == "CheckpointError"
+    assert "safetensors" in str(answer["said"])
+    assert not any("/resolve/" in line for line in asked)
+
+
+@pytest.mark.parametrize(("model", "revision"), [("owner/other", ""), ("owner/name", "absent")])
+def test_what_the_hub_does_not_have(
+    hub: tuple[str, Path, list[str]], tmp_path: Path, model: str, revision: str
+) -> None:
+    answer = ask(hub[0], tmp_path / "home", model, revision)
+    assert answer["error"] == "HubError"
+    assert "--revision" in str(answer["said"])
