@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ from edgembed_export.errors import ArgumentsError
 _LABELLED = (".tsv", ".csv", ".jsonl")
 # The names that data sets give the three columns, in a header line or as a JSON line's keys.
 _TEXT_NAMES = (("sentence1", "text1", "text_1"), ("sentence2", "text2", "text_2"))
-_SCORE_NAMES = ("score", "similarity_score", "label")
+_SCORE_NAMES = ("score", "similarity_score", "label", "class")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # Below this a rank correlation says nothing.
 _FEWEST_PAIRS = 10
 
@@ -170,7 +172,8 @@ def _pair(path: Path, line: int, fields: Sequence[Any]) -> LabelledPair:
         raise _bad(path, line, f"holds {len(fields)} field(s)")
     first, second, score = fields
     for text in (first, second):
-        if not isinstance(text, str) or not text.strip():
+        # JSON can spell half a character ("\\ud800"), which no tokenizer takes.
+        if not isinstance(text, str) or not text.strip() or _SURROGATE.search(text):
             raise _bad(path, line, f"has {text!r} for a text")
     try:
         number = math.nan if isinstance(score, bool) else float(score)

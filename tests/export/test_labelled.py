@@ -84,6 +84,7 @@ def test_plain_files_stay_plain(tmp_path: Path) -> None:
         ("a.jsonl", '["a", "b", true]', "True for a score"),
         ("a.jsonl", '["a", 7, 1]', "7 for a text"),
         ("a.jsonl", "7", "holds 1 field"),
+        ("a.jsonl", r'["a \ud800", "b", 1]', "for a text"),
         ("a.jsonl", "{", "not valid JSON"),
     ],
 )

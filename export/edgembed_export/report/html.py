@@ -25,7 +25,9 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], word
     css = ["words"] * words + [""] * (len(head) - words)
     header = (_cell("th", value, c) for value, c in zip(head, css, strict=True))
     body = (tag("tr", *(_cell("td", v, c) for v, c in zip(row, css, strict=True))) for row in rows)
-    inner = tag("table", tag("caption", text(caption)), tag("tr", *header), *body)
+    inner = tag(
+        "table", tag("caption", text(caption)), tag("tr", *header), *body, css=f"words-{words}"
+    )
     return tag("div", inner, css="scroll")
 
 

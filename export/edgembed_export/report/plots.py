@@ -50,6 +50,9 @@ def by_length(measured: Measured, dtype: str) -> str:
         axes.plot(middles, means, color=INK, marker="o", markersize=3.5, label="mean")
         axes.plot(middles, worst, **_MARK, marker="v", markersize=3.5, label="worst 1 %")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        # Said, not found: a single text has no range that a logarithmic axis could take.
+        axes.set_xlim(tokens.min() / 1.3, tokens.max() * 1.3)
+        axes.set_ylim(distances.min() / 1.5, distances.max() * 1.5)
         axes.set_xlabel("tokens")
         axes.set_ylabel(f"{dtype}: 1 - cosine (lower is closer)")
         axes.legend(**_ABOVE)

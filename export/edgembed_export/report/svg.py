@@ -70,7 +70,7 @@ def dots(axes: Any, x: npt.ArrayLike, y: Float64, dtype: str, size: float = 2.6)
     codes = np.tile([Path.MOVETO, Path.LINETO], len(points) // 2)
     patch = PathPatch(Path(points, codes), fill=False, color=SERIES[dtype], lw=size,
                       alpha=0.55, capstyle="round")  # fmt: skip
-    axes.add_patch(patch)
+    axes.add_artist(patch)  # add_patch would look at every point to find the limits
     axes.update_datalim(points)
     axes.autoscale_view()
 
