@@ -42,11 +42,12 @@ class TorchReference:
 
     def encode(self, texts: Sequence[str], prompt: str = "") -> Float32:
         """(n, dim) float32, pooled and normalised as the checkpoint says."""
-        skip = self._prompt_tokens(prompt)
+        skip = self.skipped_tokens(prompt)
         rows = [self._vector(self.token_ids(prompt + text), skip) for text in texts]
         return np.stack(rows) if rows else np.zeros((0, self._checkpoint.dimension), np.float32)
 
-    def _prompt_tokens(self, prompt: str) -> int:
+    def skipped_tokens(self, prompt: str) -> int:
+        """Leading tokens that pooling leaves out (include_prompt=false only)."""
         if self._checkpoint.include_prompt or not prompt:
             return 0
         ids = self.token_ids(prompt)

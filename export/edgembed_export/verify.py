@@ -14,19 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from edgembed import Embedder
+from edgembed import Embedder, InferenceError
 from edgembed.canary import Canary
 from edgembed.manifest import Manifest
-from edgembed.pooling import Float32, normalize, pool
-from edgembed.tokenize import padded
+from edgembed.pooling import Float32
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.errors import ParityError
+from edgembed_export.masked import masked_vectors
 from edgembed_export.parity import Compared, Tolerance, cosines, summary
 from edgembed_export.reference import TorchReference, sentence_transformers_vectors
 
 # Prompts are compared on every fourth text, the checkpoint's default and no prompt on all.
 _PROMPT_STRIDE = 4
-_BATCH = 7  # odd, so that the masked graphs meet padding and a ragged last batch
 _CANARIES = 3
 Progress = Callable[[str], None]
 
@@ -109,7 +108,10 @@ def _cases(checkpoint: Checkpoint, texts: Sequence[str]) -> Iterator[tuple[str, 
 def _encode(model: Embedder, texts: Sequence[str], prompt: str) -> Float32:
     with warnings.catch_warnings():  # texts over max_seq_length are among them on purpose
         warnings.simplefilter("ignore", category=UserWarning)
-        return model.encode(list(texts), prompt=prompt)
+        try:
+            return model.encode(list(texts), prompt=prompt)
+        except InferenceError as error:
+            raise ParityError(f"the {model.dtype} bundle gives no vectors: {error}") from error
 
 
 def _check_reference(
@@ -137,29 +139,16 @@ def _masked_graphs(
     """The graphs for other people's tools, in padded batches, by bare onnxruntime."""
     manifest = _manifest(folder)
     ids = [reference.token_ids(prompt + text) for text in texts]
+    skip = reference.skipped_tokens(prompt)
     result = {}
     for dtype, weights in manifest.dtypes.items():
-        vectors = _run_masked(folder / weights.masked_graph, ids, manifest)
+        vectors = masked_vectors(folder / weights.masked_graph, ids, manifest, skip)
         values = cosines(torch, vectors)
         if found := tolerance.violations(dtype, values):
-            raise ParityError(f"{weights.masked_graph} (padded batches): {'; '.join(found)}")
+            where = f" in {weights.masked_graph} (padded batches)"
+            raise _too_far(found, texts[int(values.argmin())], where)
         result[dtype] = {"mean": float(values.mean()), "min": float(values.min())}
     return result
-
-
-def _run_masked(graph: Path, ids: Sequence[Sequence[int]], manifest: Manifest) -> Float32:
-    import onnxruntime  # after edgembed, which has turned its telemetry off
-
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    vectors = []
-    for start in range(0, len(ids), _BATCH):
-        batch = ids[start : start + _BATCH]
-        (hidden,) = session.run(None, padded([np.asarray(own) for own in batch]))
-        vectors += [
-            pool(hidden[row, : len(own)], manifest.pooling) for row, own in enumerate(batch)
-        ]
-    stacked = np.stack(vectors)
-    return normalize(stacked) if manifest.normalize else stacked
 
 
 def _check(result: Verified, tolerance: Tolerance) -> None:
@@ -168,9 +157,12 @@ def _check(result: Verified, tolerance: Tolerance) -> None:
         column = np.array([row.cosines[dtype] for row in result.rows])
         found += tolerance.violations(dtype, column)
     if found:
-        worst = min(result.rows, key=lambda row: min(row.cosines.values()))
-        raise ParityError(
-            f"the bundle is too far from its torch model: {'; '.join(found)}. The worst text is "
-            f"{worst.text[:80]!r}. Nothing was written; calibration texts closer to your own may "
-            "help (--calibration), or a lower --min-cosine where you accept it"
-        )
+        raise _too_far(found, min(result.rows, key=lambda row: min(row.cosines.values())).text)
+
+
+def _too_far(found: Sequence[str], worst: str, where: str = "") -> ParityError:
+    return ParityError(
+        f"the bundle is too far from its torch model{where}: {'; '.join(found)}. The worst text is "
+        f"{worst[:80]!r}. Nothing was written; calibration texts closer to your own may help "
+        "(--calibration), or a lower --min-cosine where you accept it"
+    )

@@ -57,6 +57,9 @@ class EncodeOptions:
 
         Source of the order (truncate, normalise, quantise): SentenceTransformer.encode.
         """
+        if self.output_value is None:
+            for item in kept:
+                item["sentence_embedding"] = item["sentence_embedding"][: self.truncate_dim]
         if self.output_value != "sentence_embedding":
             return kept
         matrix = np.array(kept, np.float32).reshape(len(kept), dimension)[:, : self.truncate_dim]
