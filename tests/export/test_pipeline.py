@@ -323,7 +323,8 @@ def test_one_spoilt_weight_is_exit_code_3_and_an_untouched_target(
     (folder,) = written
     assert not folder.exists()
     said = capsys.readouterr().err
-    assert f"{dtype}: lowest cosine" in said
+    # Noise among float32 weights may be so far off that no vector comes out.
+    assert f"{dtype}: lowest cosine" in said or f"the {dtype} bundle gives no vectors" in said
     assert snapshot(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == (["out"] if existing else [])
     monkeypatch.undo()
