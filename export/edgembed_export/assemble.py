@@ -155,9 +155,7 @@ def write_manifest(
 ) -> Manifest:
     """Describe every file that is in `folder` now; returns what was written."""
     artifacts = {
-        path.relative_to(folder).as_posix(): Artifact(
-            hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
-        )
+        path.relative_to(folder).as_posix(): Artifact(_sha256(path), path.stat().st_size)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != FILE_NAME
     }
@@ -189,6 +187,15 @@ def write_manifest(
     )
     (folder / FILE_NAME).write_bytes(manifest.dump())
     return manifest
+
+
+def _sha256(path: Path) -> str:
+    """In pieces: weights may be larger than what is left of memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _fingerprint(checkpoint: Checkpoint, dtype: str, artifacts: Mapping[str, Artifact]) -> str:
