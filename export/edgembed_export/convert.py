@@ -67,7 +67,7 @@ def _load(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     if config.model_type in ("bert", "roberta", "xlm-roberta", "camembert", "mpnet"):
         arguments["add_pooling_layer"] = False
     encoders = {"t5": T5EncoderModel, "mt5": MT5EncoderModel}
-    loader = encoders.get(config.model_type, AutoModel)
+    loader: Any = encoders.get(config.model_type, AutoModel)
     model: PreTrainedModel = loader.from_pretrained(folder, **arguments)
     model.train(False)
     return model

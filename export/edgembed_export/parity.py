@@ -94,7 +94,8 @@ def neighbour_agreement(a: Float32, b: Float32) -> float:
 def _nearest(vectors: Float32) -> npt.NDArray[np.intp]:
     similarities = _similarities(vectors)
     np.fill_diagonal(similarities, -np.inf)
-    return similarities.argmax(axis=1)
+    nearest: npt.NDArray[np.intp] = similarities.argmax(axis=1)
+    return nearest
 
 
 def similarity_error(a: Float32, b: Float32) -> tuple[float, float]:

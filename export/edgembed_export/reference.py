@@ -26,7 +26,8 @@ class TorchReference:
 
         self._checkpoint = checkpoint
         with quiet():
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            load: Any = AutoTokenizer.from_pretrained
+            self.tokenizer: Any = load(
                 checkpoint.transformer,
                 use_fast=True,
                 trust_remote_code=False,

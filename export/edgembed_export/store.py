@@ -6,11 +6,13 @@ instead of reading them; small ones stay in the model files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import onnx_ir as ir
 
 PAGE = 4096
@@ -26,22 +28,34 @@ def save(models: Mapping[str, ir.Model], folder: Path, data_name: str) -> list[P
     two graphs disagree about a tensor.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    places: dict[str, ir.ExternalTensor] = {}
-    contents: dict[str, bytes] = {}
+    tensors = _agreed(models.values())
     with (folder / data_name).open("wb") as data:
-        for model in models.values():
-            for name, tensor in _large(model).items():
-                if name not in places:
-                    places[name] = _append(data, tensor, name, folder, data_name)
-                    contents[name] = _digest(tensor)
-                elif _digest(tensor) != contents[name]:
-                    raise ValueError(f"the graphs disagree about the tensor {name!r}")
+        places = {n: _append(data, t, n, folder, data_name) for n, t in tensors.items()}
     for file_name, model in models.items():
-        copy = model.clone()
-        for name in _large(model):
-            copy.graph.initializers[name].const_value = places[name]
-        ir.save(copy, folder / file_name)
+        ir.save(_placed(model, places), folder / file_name)
     return [*(folder / file_name for file_name in models), folder / data_name]
+
+
+def _agreed(models: Iterable[ir.Model]) -> dict[str, ir.TensorProtocol]:
+    """The large tensors of all graphs, each once."""
+    tensors: dict[str, ir.TensorProtocol] = {}
+    for model in models:
+        for name, tensor in _large(model).items():
+            if not _same(tensor, tensors.setdefault(name, tensor)):
+                raise ValueError(f"the graphs disagree about the tensor {name!r}")
+    return tensors
+
+
+def _placed(model: ir.Model, places: Mapping[str, ir.ExternalTensor]) -> ir.Model:
+    """A copy whose large tensors are at `places`, and whose small ones are in it."""
+    copy, large = model.clone(), _large(model)
+    for name, value in copy.graph.initializers.items():
+        if name in large:
+            value.const_value = places[name]
+        elif isinstance(value.const_value, ir.ExternalTensor):
+            # A model above 2 GiB is traced with even its biases in a file, which will be gone.
+            value.const_value = ir.Tensor(value.const_value.numpy().copy(), name=name)
+    return copy
 
 
 def _large(model: ir.Model) -> dict[str, ir.TensorProtocol]:
@@ -58,12 +72,26 @@ def _append(
 ) -> ir.ExternalTensor:
     data.write(b"\0" * (-data.tell() % PAGE))
     offset = data.tell()
-    data.write(tensor.tobytes())
+    data.write(_content(tensor))
     shape = ir.Shape(tensor.shape.numpy())
     return ir.ExternalTensor(
         data_name, offset, tensor.nbytes, tensor.dtype, shape=shape, name=name, base_dir=folder
     )
 
 
-def _digest(tensor: ir.TensorProtocol) -> bytes:
-    return sha256(tensor.tobytes()).digest()
+def _same(one: ir.TensorProtocol, other: ir.TensorProtocol) -> bool:
+    """Whether two tensors are interchangeable; graphs of one rewrite mostly share the object."""
+    if one is other:
+        return True
+    if one.dtype != other.dtype or one.shape.numpy() != other.shape.numpy():
+        return False
+    return sha256(_content(one)).digest() == sha256(_content(other)).digest()
+
+
+def _content(tensor: ir.TensorProtocol) -> bytes | memoryview:
+    """The tensor's bytes where they are (a table of a large model is a GiB), copied if need be."""
+    array = tensor.numpy()
+    plain = array.flags.c_contiguous and array.nbytes == tensor.nbytes
+    if sys.byteorder == "little" and plain:
+        return array.reshape(-1).view(np.uint8).data
+    return tensor.tobytes()

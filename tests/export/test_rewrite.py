@@ -20,10 +20,15 @@ NAMED = {family.name: family for family in FAMILIES}
 BERT = NAMED["rubert-mini-frida"]
 FRIDA = NAMED["frida"]
 BOUND = 2e-5  # of hidden states of size 1 to 4
-# From 5 on (below are special tokens), and within every family's vocabulary.
-TOKEN = st.integers(5, 250)
+# From 5 on, because below are special tokens, and within every family's vocabulary.
+FIRST, END = 5, 150
+TOKEN = st.integers(FIRST, END - 1)
 ROW = st.lists(TOKEN, min_size=1, max_size=60)
 
+# torch's compiler, which ModernBERT's module starts up when it is imported.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"
+)
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 
 
@@ -31,7 +36,7 @@ each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: fam
 def test_masked_graph_equals_torch_on_padded_batches(family: Family) -> None:
     numbers = np.random.default_rng(0)
     for lengths in ((1, 1), (7, 3), (2, 60, 33), (64,)):
-        rows = [numbers.integers(5, 250, length).tolist() for length in lengths]
+        rows = [numbers.integers(FIRST, END, length).tolist() for length in lengths]
         _check_masked(family, lean(family, mask=True)[0], rows)
 
 
@@ -39,12 +44,12 @@ def test_masked_graph_equals_torch_on_padded_batches(family: Family) -> None:
 def test_maskless_graph_equals_torch_on_equal_lengths(family: Family) -> None:
     numbers = np.random.default_rng(1)
     for shape in ((1, 1), (1, 64), (3, 17), (4, 2)):
-        ids = numbers.integers(5, 250, shape)
+        ids = numbers.integers(FIRST, END, shape)
         _check_maskless(family, lean(family, mask=False)[0], ids)
 
 
 @pytest.mark.parametrize("family", [BERT, FRIDA], ids=lambda family: family.name)
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(rows=st.lists(ROW, min_size=1, max_size=4))
 def test_any_ids_in_any_batch(family: Family, rows: list[list[int]]) -> None:
     _check_masked(family, lean(family, mask=True)[0], rows)
@@ -53,7 +58,7 @@ def test_any_ids_in_any_batch(family: Family, rows: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize("family", [BERT, FRIDA], ids=lambda family: family.name)
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(row=ROW, holes=st.lists(st.booleans(), min_size=60, max_size=60))
 def test_any_mask(family: Family, row: list[int], holes: list[bool]) -> None:
     ids = np.array([row], np.int64)
@@ -63,7 +68,7 @@ def test_any_mask(family: Family, row: list[int], holes: list[bool]) -> None:
     _close(got, torch_hidden(family, ids, mask), mask)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(row=ROW, padding=st.integers(0, 64))
 def test_padding_of_any_amount_changes_nothing(row: list[int], padding: int) -> None:
     row = row[:40]
@@ -165,12 +170,12 @@ def test_a_partial_match_is_reported_and_still_correct(
 
 @pytest.mark.parametrize("mask", [True, False])
 def test_a_mask_written_in_another_way_still_counts(mask: bool) -> None:
-    """A softer "lowest" is no mask that the rules know; attention takes it as a bias."""
+    """A softer "lowest" is no mask that the rules know, and no bias that attention's node takes."""
     model = plain(BERT).clone()
     _soften(model)
     rewritten, report = rewrite(model, config(BERT), mask=mask)
-    assert report.matched["mask"] == 0
-    assert report.matched["attention"] == LAYERS
+    assert report.matched["mask"] == report.matched["attention"] == 0
+    assert report.left == {"Softmax": LAYERS, "MatMul": 2 * LAYERS}
     if mask:
         _check_masked(BERT, rewritten, [[5, 6, 7, 8], [9], [10, 11]])
     else:
@@ -194,7 +199,7 @@ def test_the_graph_given_is_not_changed() -> None:
 def test_a_graph_without_hidden_states_is_refused() -> None:
     model = plain(BERT).clone()
     model.graph.outputs[0].name = "logits"
-    with pytest.raises(ValueError, match="no output 'last_hidden_state', only .'logits'"):
+    with pytest.raises(ValueError, match=r"no output 'last_hidden_state', only \['logits'"):
         rewrite(model, config(BERT), mask=True)
 
 

@@ -14,14 +14,14 @@ from onnx_ir.passes import common
 from onnxscript import optimizer
 from onnxscript.rewriter import pattern
 
-from .activations import gelu_rules, norm_rules
-from .attention import attention_rules
-from .constants import ORT, ORT_VERSION
-from .embeddings import EmbeddingRules
-from .flow import linear_rules, to_matrices
-from .inputs import fix_input, output_only
-from .masks import drop_rules, mask_rules, restore_rules
-from .report import RewriteReport, operators
+from edgembed_export.graph.activations import gelu_rules, norm_rules
+from edgembed_export.graph.attention import attention_rules
+from edgembed_export.graph.constants import ORT, ORT_VERSION
+from edgembed_export.graph.embeddings import EmbeddingRules
+from edgembed_export.graph.flow import linear_rules, to_matrices
+from edgembed_export.graph.inputs import fix_input, output_only
+from edgembed_export.graph.masks import drop_rules, mask_rules, restore_rules
+from edgembed_export.graph.report import RewriteReport, operators
 
 __all__ = ["RewriteReport", "rewrite"]
 
@@ -86,4 +86,20 @@ def _tidy(model: ir.Model) -> None:
     common.CommonSubexpressionEliminationPass()(model)
     common.RemoveUnusedNodesPass()(model)
     common.TopologicalSortPass()(model)
+    _forget_shapes(model.graph)
     model.opset_imports[ORT] = ORT_VERSION
+
+
+def _forget_shapes(graph: ir.Graph) -> None:
+    """Clear what the tracer and the rules noted about values and nodes, in place.
+
+    A rule may make a value of another shape than the one it stands for (positions without a batch
+    axis): onnxruntime warns about such notes on every load, and infers shapes by itself anyway.
+    """
+    kept = set(graph.outputs)
+    for node in graph:
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.metadata_props.clear()
+            if value not in kept:
+                value.shape = value.type = None

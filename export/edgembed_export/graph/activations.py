@@ -8,7 +8,7 @@ from typing import Any
 import onnx_ir as ir
 from onnxscript.rewriter import pattern
 
-from .constants import ORT, scalar
+from edgembed_export.graph.constants import ORT, scalar
 
 _NEW_GELU_CUBE = 0.044715
 _NEW_GELU_FACTOR = math.sqrt(2.0 / math.pi)

@@ -12,8 +12,11 @@ from typing import Any
 import onnx_ir as ir
 from onnxscript.rewriter import pattern
 
-from .constants import INTERNAL, ORT, array, scalar
-from .masks import LOWEST
+from edgembed_export.graph.constants import INTERNAL, ORT, array, scalar
+from edgembed_export.graph.masks import LOWEST
+
+# What may stand between a table of biases and attention.
+_MOVES = ("Slice", "Expand", "Unsqueeze", "Transpose")
 
 
 def attention_rules() -> pattern.RewriteRuleSet:
@@ -61,7 +64,27 @@ def _is_attention(_context: Any, **bound: Any) -> bool:
         return False
     scales = [bound.get(name) for name in ("query_scale", "scale")]
     constant = all(value is None or scalar(value) for value in scales)
-    return constant and hidden[0] == heads[0][0] * heads[0][1]
+    bias = bound.get("bias")
+    fits = hidden[0] == heads[0][0] * heads[0][1]
+    return constant and fits and (bias is None or _has_rows(bias))
+
+
+def _has_rows(bias: ir.Value) -> bool:
+    """Whether the bias is (.., .., tokens, tokens): the fused operator repeats no row of it.
+
+    Known from its shape, or because it is looked up by relative position (MPNet, T5).
+    """
+    shape = bias.shape
+    if shape is not None and shape.rank() == 4 and _is_named(shape[2]) and shape[2] == shape[3]:
+        return True
+    node = bias.producer()
+    while node is not None and node.op_type in _MOVES:
+        node = None if node.inputs[0] is None else node.inputs[0].producer()
+    return node is not None and node.op_type == "Gather" and array(node.inputs[0]) is not None
+
+
+def _is_named(size: int | ir.SymbolicDim) -> bool:
+    return isinstance(size, ir.SymbolicDim) and size.value is not None
 
 
 def _fused(op: Any, q: ir.Value, k: ir.Value, v: ir.Value, **bound: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.rewriter import pattern
 
-from .constants import add_initializer, array
+from edgembed_export.graph.constants import add_initializer, array
 
 
 class EmbeddingRules:

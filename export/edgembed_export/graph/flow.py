@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.rewriter import pattern
 
-from .constants import INTERNAL, add_initializer
+from edgembed_export.graph.constants import INTERNAL, add_initializer
 
 _BY_ROW = ("LayerNormalization", "SimplifiedLayerNormalization", "Gelu", "FastGelu", "Relu", "Tanh")
 _SUMS = ("Add", "Mul")

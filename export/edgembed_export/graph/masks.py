@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.rewriter import pattern
 
-from .constants import INTERNAL, array, scalar
+from edgembed_export.graph.constants import INTERNAL, array, scalar
 
 LOWEST = float(np.finfo(np.float32).min)
 _NEGATIVE_ENOUGH = -1e4
