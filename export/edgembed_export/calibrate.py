@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,53 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from .graph.linears import linears
+from edgembed_export.graph.linears import linears
 
 Array = npt.NDArray[np.float32]
 
 _LARGE = 1 << 20
+_ROWS = 1024
+"""Tokens whose second moments are multiplied out at once."""
+_LEGIBLE = 2
+"""Characters a token, at least, of a text in the model's own language."""
+_FRAGMENT = 4
+"""Tokens of a fragment, special tokens included."""
 _GRAM_BUDGET = 1 << 30
 """Bytes of second moments collected in one pass; larger models take more passes."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The inputs of one linear layer over all calibration tokens."""
+    """The inputs of one linear layer over all calibration texts, each counting the same."""
 
     peak: Array
     """(in,) largest absolute value of each channel."""
     mean: Array
     """(in,) mean of each channel."""
     moment: npt.NDArray[np.float64] | None
-    """(in, in) second moment x^T x / tokens, or None when it was not asked for."""
+    """(in, in) second moment, mean of x^T x, or None when it was not asked for."""
+
+    def divided(self, factor: Array) -> Statistics:
+        """Of inputs divided by `factor` (in)."""
+        moment = self.moment
+        if moment is not None:
+            moment = moment / np.outer(factor, factor)
+        size: Array = np.abs(factor)
+        return Statistics(self.peak / size, self.mean / factor, moment)
+
+    def picked(self, index: npt.NDArray[np.int64]) -> Statistics:
+        """Of inputs rearranged: channel i is what channel index[i] was."""
+        moment = None if self.moment is None else self.moment[np.ix_(index, index)]
+        return Statistics(self.peak[index], self.mean[index], moment)
+
+    def without(self, units: list[int]) -> Statistics:
+        """Of inputs that are zero at `units`."""
+        peak, mean = self.peak.copy(), self.mean.copy()
+        peak[units] = mean[units] = 0
+        moment = None if self.moment is None else self.moment.copy()
+        if moment is not None:
+            moment[units] = moment[:, units] = 0
+        return Statistics(peak, mean, moment)
 
 
 @dataclass(frozen=True)
@@ -40,6 +68,8 @@ class Calibration:
 
     layers: Mapping[str, Statistics]
     tokens: int
+    rounded: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Layers already rounded, by recipe and weight: two graphs of one model share them."""
 
 
 def calibrate(
@@ -48,10 +78,11 @@ def calibrate(
     """Run the lean float32 `model` on `texts` and collect what every Gemm is given.
 
     `texts` are token ids with special tokens, one list a text, run one by one without padding; the
-    caller tokenises, with the prompts that will be used. `moments` collects second moments too
+    caller tokenises, with the prompts that will be used. Their beginnings and ends are run as texts
+    of their own. `moments` collects second moments too
     (needed for "gptq" rounding and bias correction). Raises ValueError when there is no text.
     """
-    ids = [np.asarray(text, np.int64)[None] for text in texts]
+    ids = [np.asarray(text, np.int64)[None] for text in _with_fragments(texts)]
     if not ids:
         raise ValueError("calibration needs at least one text")
     sources: dict[str, list[str]] = {}
@@ -70,26 +101,62 @@ def calibrate(
     return Calibration(layers, sum(text.size for text in ids))
 
 
+def legible(texts: Sequence[str], ids: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+    """The ids of texts that the tokenizer has words for; all of them when it has for none.
+
+    An English model takes a Russian text letter by letter: such tokens are nothing its users see,
+    and there are many of them.
+    """
+    pairs = list(zip(texts, ids, strict=True))
+    kept = [own for text, own in pairs if len(text) >= _LEGIBLE * len(own)]
+    return kept or list(ids)
+
+
+def _with_fragments(texts: Iterable[Sequence[int]]) -> list[Sequence[int]]:
+    """Texts of one to three words are where int8 is weakest, and calibration texts are longer."""
+    whole = list(texts)
+    long = [text for text in whole if len(text) > 2 * _FRAGMENT]
+    beginnings = [[*text[: _FRAGMENT - 1], text[-1]] for text in long]
+    ends = [[text[0], *text[1 - _FRAGMENT :]] for text in long]
+    return [*whole, *beginnings, *ends]
+
+
 class _Total:
-    """Running sums over the tokens."""
+    """Running sums in which every text counts the same, however many tokens it has.
+
+    A short text's vector is the mean of few tokens, so each of them matters more.
+    """
 
     def __init__(self, moments: bool) -> None:
         self._moments = moments
-        self._count = 0
+        self._texts = 0
         self._peak: Any = 0.0
         self._sum: Any = 0.0
         self._moment: Any = 0.0
+        self._waiting: list[Array] = []
 
     def add(self, matrix: Array) -> None:
-        self._count += len(matrix)
+        """Count one text: (tokens, in)."""
+        self._texts += 1
         self._peak = np.maximum(self._peak, np.abs(matrix).max(axis=0))
-        self._sum = self._sum + matrix.sum(axis=0, dtype=np.float64)
+        self._sum = self._sum + matrix.mean(axis=0, dtype=np.float64)
         if self._moments:
-            self._moment = self._moment + (matrix.T @ matrix).astype(np.float64)
+            self._waiting.append(matrix / np.float32(np.sqrt(len(matrix))))
+            if sum(len(rows) for rows in self._waiting) >= _ROWS:
+                self._multiply()
+
+    def _multiply(self) -> None:
+        # Many texts at once: a product per text would spend its time on adding up the results.
+        if self._waiting:
+            rows = np.concatenate(self._waiting)
+            self._moment = self._moment + (rows.T @ rows).astype(np.float64)
+            self._waiting = []
 
     def statistics(self) -> Statistics:
-        mean = (self._sum / self._count).astype(np.float32)
-        return Statistics(self._peak, mean, self._moment / self._count if self._moments else None)
+        """What was counted so far."""
+        self._multiply()
+        mean = (self._sum / self._texts).astype(np.float32)
+        return Statistics(self._peak, mean, self._moment / self._texts if self._moments else None)
 
 
 def _passes(

@@ -8,7 +8,7 @@ that accurate is done to the weights beforehand (see `Recipe`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,19 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from .calibrate import Calibration, Statistics
-from .graph.constants import ORT, ORT_VERSION, add_initializer, array
-from .graph.linears import Linear, linears
-from .recipe import Recipe
-from .weights import Float, Quantized, by_row, column_scales, is_pair_safe, nearest, smoothing
+from edgembed_export.calibrate import Calibration
+from edgembed_export.edit import Editor, producer
+from edgembed_export.flatten import drop_matrix_forms
+from edgembed_export.graph.constants import ORT, ORT_VERSION, array
+from edgembed_export.graph.linears import Linear, linears
+from edgembed_export.layers import Layer, Rounded, joined, rounded, smoothing, splits
+from edgembed_export.recipe import Recipe
+from edgembed_export.units import keep_units
+from edgembed_export.weights import Float, by_row
 
 _SMALLEST_TABLE = 1024
 """Rows from which an embedding table is worth quantising; tables of positions stay float32."""
+_LAST_AXIS = ir.AttrInt64("axis", -1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class QuantizeReport:
     layers: int
     tables: int
     smoothed: int
+    """Inputs that are smoothed at run time; attention's values are at no cost."""
+    split_channels: int
     exact_units: int
     pair_safe: bool
     """Whether every int8 matrix was proved free of 16-bit saturation."""
@@ -50,144 +57,149 @@ def quantize(
     The same weights come out bit for bit for the masked and the maskless graph, so both can share
     one data file. `model` is not changed. Raises ValueError when `calibration` lacks a layer.
     """
-    graph = _Graph(model.clone(), recipe, calibration.layers)
-    report = graph.quantize()
-    return graph.model, report
+    copy = model.clone()
+    report = _Quantizer(copy.graph, recipe, calibration).quantize()
+    common.RemoveUnusedNodesPass()(copy)
+    drop_matrix_forms(copy)
+    common.TopologicalSortPass()(copy)
+    copy.opset_imports[ORT] = ORT_VERSION
+    return copy, report
 
 
-class _Graph:
-    """A graph on its way to int8."""
+class _Quantizer:
+    """A graph on its way to int8: the layers' numbers first, then their nodes."""
 
-    def __init__(
-        self, model: ir.Model, recipe: Recipe, statistics: Mapping[str, Statistics]
-    ) -> None:
-        self.model = model
-        self._graph = model.graph
+    def __init__(self, graph: ir.Graph, recipe: Recipe, calibration: Calibration) -> None:
+        self._editor = Editor(graph)
         self._recipe = recipe
-        self._statistics = statistics
-        self._units = 0
-        self._inserted = 0
-        self._smoothed = 0
-        self._safe = True
+        self._rounded = calibration.rounded
+        self._smoothed = self._split = 0
+        self._linears = linears(graph)
+        self._layers = {linear.name: _layer(linear, calibration) for linear in self._linears}
 
     def quantize(self) -> QuantizeReport:
         groups: dict[ir.Value, list[Linear]] = defaultdict(list)
-        found = linears(self._graph)
-        for linear in found:
-            if linear.name not in self._statistics:
-                raise ValueError(f"no calibration for the layer with weight {linear.name!r}")
+        units = 0
+        for linear in self._linears:
             groups[linear.input].append(linear)
-        weights = {linear.name: _float(linear.weight) for linear in found}
-        for group in groups.values():
-            if group[0].role == "down" and self._recipe.exact_units:
-                self._keep_units(group[0], weights)
+            if linear.role == "out" and self._recipe.alpha("out"):
+                self._smooth_values(linear)
+            if linear.role == "down":
+                units += keep_units(self._editor, linear, self._layers, self._recipe.exact_units)
         for value, group in groups.items():
-            self._group(value, group, weights)
+            self._group(value, group)
         tables = self._tables() if self._recipe.embeddings else 0
-        common.RemoveUnusedNodesPass()(self.model)
-        common.TopologicalSortPass()(self.model)
-        self.model.opset_imports[ORT] = ORT_VERSION
-        return QuantizeReport(len(found), tables, self._smoothed, self._units, self._safe)
+        return QuantizeReport(
+            layers=len(self._linears),
+            tables=tables,
+            smoothed=self._smoothed,
+            split_channels=self._split,
+            exact_units=units,
+            pair_safe=self._recipe.pair_safe,
+        )
 
-    def _group(self, value: ir.Value, group: list[Linear], weights: Mapping[str, Float]) -> None:
-        """Quantise the layers that share one input."""
-        factor = None
-        source = value
-        if group[0].role in self._recipe.smooth:
-            peak = self._statistics[group[0].name].peak
-            factor = smoothing(peak, [weights[linear.name] for linear in group], self._recipe.alpha)
-            name = f"{group[0].name}.smooth"
-            inverse = add_initializer(self._graph, name, (1.0 / factor).astype(np.float32))
-            source = self._insert(group[0].node, "Mul", [value, inverse])
-            self._smoothed += 1
-        for linear in group:
-            weight = weights[linear.name]
-            self._replace(linear, source, weight if factor is None else weight * factor[:, None])
+    def _smooth_values(self, out: Linear) -> None:
+        """Smooth the input of attention's output layer at no cost, in the values' weights.
 
-    def _replace(self, linear: Linear, source: ir.Value, weight: Float) -> None:
-        quantized = self._round(weight)
-        integers = add_initializer(self._graph, f"{linear.name}.int8", quantized.values)
-        scales = add_initializer(self._graph, f"{linear.name}.scale", quantized.scales)
-        inputs = [source, integers, scales, None, linear.node.inputs[2] if linear.bias else None]
-        while inputs[-1] is None:
-            inputs.pop()
-        out = self._insert(linear.node, "DynamicQuantizeMatMul", inputs, ORT)
-        linear.output.replace_all_uses_with(out, replace_graph_outputs=True)
-
-    def _round(self, weight: Float) -> Quantized:
-        scales = column_scales(weight, self._recipe.pair_safe)
-        quantized = nearest(weight, scales)
-        self._safe &= is_pair_safe(quantized.values)
-        if self._recipe.pair_safe and not self._safe:
-            raise AssertionError("a column escaped the bound on pairs")
-        return quantized
-
-    def _keep_units(self, down: Linear, weights: dict[str, Float]) -> None:
-        """Compute the feed-forward units of the largest activations in float32, beside the rest.
-
-        The unit stays in the quantised layers as zeros (so that shapes keep their round sizes) and
-        is added to the residual: Gemm(activation(Gemm(x, columns)), rows, residual).
+        Attention is linear in its values: dividing a channel there divides it in the result.
         """
-        activation = down.input.producer()
-        up = None if activation is None else activation.inputs[0]
-        gemm = None if up is None else up.producer()
-        add = _only_add(down.output)
-        if activation is None or gemm is None or gemm.op_type != "Gemm" or add is None:
+        attention = producer(out.input)
+        if attention is None or attention.op_type != "MultiHeadAttention":
             return
-        first = Linear(gemm, "up")
-        units = self._largest(down)
-        columns, rows = weights[first.name][:, units], weights[down.name][units]
-        weights[first.name] = _without(weights[first.name], units, axis=1)
-        weights[down.name] = _without(weights[down.name], units, axis=0)
-        bias = None if first.bias is None else _float(first.bias)
-        inputs = [first.input, self._constant(f"{first.name}.units", columns)]
-        if bias is not None and first.bias is not None:
-            inputs.append(self._constant(f"{first.bias.name}.units", bias[units]))
-            rest = self._constant(f"{first.bias.name}.rest", _without(bias, units, axis=0))
-            gemm.replace_input_with(2, rest)
-        hidden = self._insert(gemm, "Gemm", inputs)
-        kept = self._insert(gemm, activation.op_type, [hidden], activation.domain)
-        place = 1 - next(use.idx for use in down.output.uses() if use.node is add)
-        last = [kept, self._constant(f"{down.name}.units", rows), add.inputs[place]]
-        add.replace_input_with(place, self._insert(add, "Gemm", last))
-        self._units += len(units)
+        gemm = producer(attention.inputs[2])
+        if gemm is None or gemm.op_type != "Gemm":
+            return
+        values, layer = Linear(gemm, "qkv").name, self._layers[out.name]
+        factor = smoothing([layer], self._recipe.alpha("out"))
+        self._layers[out.name] = layer.divided_input(factor)
+        self._layers[values] = self._layers[values].divided_output(factor)
 
-    def _largest(self, down: Linear) -> list[int]:
-        peak = self._statistics[down.name].peak
-        order = np.argsort(-peak, kind="stable")[: self._recipe.exact_units]
-        return sorted(int(unit) for unit in order)
+    def _group(self, value: ir.Value, group: Sequence[Linear]) -> None:
+        """Quantise the layers that share one input."""
+        role = group[0].role
+        if self._recipe.alpha(role) and role != "out":
+            value = self._smooth(value, group, self._recipe.alpha(role))
+        if len(group) == 1:
+            out = self._product(group[0], group[0].name, value, self._round(group[0]))
+            group[0].output.replace_all_uses_with(out, replace_graph_outputs=True)
+        else:
+            self._fused(value, group)
+
+    def _smooth(self, value: ir.Value, group: Sequence[Linear], alpha: float) -> ir.Value:
+        """Divide the input's channels, the largest into parts, and multiply the weights."""
+        name, node = group[0].name, group[0].node
+        members = [self._layers[linear.name] for linear in group]
+        factor = smoothing(members, alpha)
+        parts = splits(members[0].inputs.peak / factor, self._recipe.split)
+        if len(parts):
+            places = self._editor.constant(f"{name}.parts", parts)
+            again = self._editor.insert(node, "Gather", [value, places], "", [_LAST_AXIS])
+            value = self._editor.insert(node, "Concat", [value, again], "", [_LAST_AXIS])
+        divisor = factor
+        for linear, layer in zip(group, members, strict=True):
+            self._layers[linear.name], divisor = layer.smoothed(factor, parts)
+        self._smoothed += 1
+        self._split += len(parts)
+        inverse = self._editor.constant(f"{name}.smooth", (1.0 / divisor).astype(np.float32))
+        return self._editor.insert(node, "Mul", [value, inverse])
+
+    def _round(self, linear: Linear) -> Rounded:
+        key = (self._recipe, linear.name)
+        if key not in self._rounded:
+            self._rounded[key] = rounded(self._layers[linear.name], self._recipe)
+        result: Rounded = self._rounded[key]
+        return result
+
+    def _product(self, linear: Linear, name: str, source: ir.Value, layer: Rounded) -> ir.Value:
+        integers = self._editor.constant(f"{name}.int8", layer.weight.values)
+        scales = self._editor.constant(f"{name}.scale", layer.weight.scales)
+        inputs = [source, integers, scales]
+        if layer.bias is not None:
+            bias = self._editor.constant(f"{name}.bias", layer.bias)
+            return self._editor.insert(
+                linear.node, "DynamicQuantizeMatMul", [*inputs, None, bias], ORT
+            )
+        return self._editor.insert(linear.node, "DynamicQuantizeMatMul", inputs, ORT)
+
+    def _fused(self, source: ir.Value, group: Sequence[Linear]) -> None:
+        """One product and a Split for layers of one input: it is quantised once."""
+        name, parts = f"{group[0].name}.fused", [self._round(linear) for linear in group]
+        first = min(group, key=self._linears.index)
+        whole = self._product(first, name, source, joined(parts))
+        widths = np.array([len(part.weight.scales) for part in parts], np.int64)
+        sizes = self._editor.constant(f"{name}.widths", widths)
+        outputs = self._editor.insert_many(
+            first.node, "Split", [whole, sizes], len(group), "", [_LAST_AXIS]
+        )
+        for linear, output in zip(group, outputs, strict=True):
+            linear.output.replace_all_uses_with(output, replace_graph_outputs=True)
 
     def _tables(self) -> int:
         """Word embeddings as int8 rows: Gather, Cast, Mul by the row's scale."""
         count = 0
-        for node in list(self._graph):
+        for node in list(self._editor.graph):
             table = array(node.inputs[0]) if node.op_type == "Gather" else None
             if table is None or table.ndim != 2 or len(table) < _SMALLEST_TABLE:
                 continue
             if table.dtype != np.float32 or node.inputs[0] is None:
                 continue
             quantized, name = by_row(table.astype(np.float32)), node.inputs[0].name
-            rows = self._constant(f"{name}.int8", quantized.values)
-            scales = self._constant(f"{name}.scale", quantized.scales)
-            looked_up = self._insert(node, "Gather", [rows, node.inputs[1]])
-            scale = self._insert(node, "Gather", [scales, node.inputs[1]])
+            rows = self._editor.constant(f"{name}.int8", quantized.values)
+            scales = self._editor.constant(f"{name}.scale", quantized.scales)
+            looked_up = self._editor.insert(node, "Gather", [rows, node.inputs[1]])
+            scale = self._editor.insert(node, "Gather", [scales, node.inputs[1]])
             to_float = [ir.AttrInt64("to", int(ir.DataType.FLOAT))]
-            cast = self._insert(node, "Cast", [looked_up], "", to_float)
-            node.outputs[0].replace_all_uses_with(self._insert(node, "Mul", [cast, scale]))
+            cast = self._editor.insert(node, "Cast", [looked_up], "", to_float)
+            node.outputs[0].replace_all_uses_with(self._editor.insert(node, "Mul", [cast, scale]))
             count += 1
         return count
 
-    def _constant(self, name: str, content: Any) -> ir.Value:
-        return add_initializer(self._graph, name, np.ascontiguousarray(content))
 
-    def _insert(
-        self, before: ir.Node, kind: str, inputs: list[Any], domain: str = "", attributes: Any = ()
-    ) -> ir.Value:
-        node = ir.Node(domain, kind, inputs, attributes, num_outputs=1)
-        self._inserted += 1
-        node.outputs[0].name = f"{kind}.{self._inserted}"
-        self._graph.insert_before(before, node)
-        return node.outputs[0]
+def _layer(linear: Linear, calibration: Calibration) -> Layer:
+    if linear.name not in calibration.layers:
+        raise ValueError(f"no calibration for the layer with weight {linear.name!r}")
+    bias = None if linear.bias is None else _float(linear.bias)
+    return Layer(_float(linear.weight), bias, calibration.layers[linear.name])
 
 
 def _float(value: ir.Value) -> Float:
@@ -196,19 +208,3 @@ def _float(value: ir.Value) -> Float:
         raise ValueError(f"{value.name} is not a constant")
     plain: Float = content.astype(np.float32)
     return plain
-
-
-def _without(matrix: Float, units: list[int], axis: int) -> Float:
-    """A copy with zeros at `units`."""
-    copy: Float = matrix.copy()
-    if axis == 0:
-        copy[units] = 0
-    else:
-        copy[:, units] = 0
-    return copy
-
-
-def _only_add(value: ir.Value) -> ir.Node | None:
-    """The Add that is the value's only use, or None."""
-    uses = list(value.uses())
-    return uses[0].node if len(uses) == 1 and uses[0].node.op_type == "Add" else None

@@ -13,24 +13,30 @@ from typing import Any
 @dataclass(frozen=True)
 class Recipe:
     """Every choice the quantiser makes. All of it is fixed at export: nothing costs time later
-    but `smooth` (one multiplication of (tokens x hidden) a norm) and `exact_units`."""
+    but `smooth` (a multiplication of (tokens x hidden) before qkv and up), `split` (two copies of
+    the same size there) and `exact_units` (two thin products a layer)."""
 
-    smooth: tuple[str, ...] = ("qkv", "up")
+    smooth: tuple[tuple[str, float], ...] = (("qkv", 0.7), ("up", 0.5), ("out", 0.6))
     """Roles of the linear layers whose inputs are smoothed (SmoothQuant, Xiao et al. 2022,
-    arXiv 2211.10438): input channels with large values are divided, their weights multiplied.
-    Roles: qkv, out (attention's output), up and down (first and second feed-forward matrix)."""
-    alpha: float = 0.7
-    """How much of an input channel's range moves into the weights, 0 to 1."""
-    exact_units: int = 8
+    arXiv 2211.10438), and how much of an input channel's range moves into the weights, 0 to 1.
+    Roles: qkv, out (attention's output, at no cost), up and down (the feed-forward matrices)."""
+    split: int = 8
+    """How many channels, of those smoothed at run time, are split into parts (outlier channel
+    splitting, Zhao et al. 2019, arXiv 1901.09504). In BERTs one channel of one token, the first,
+    is what sets the scale of a whole text; smoothing alone would stretch the weights for it."""
+    exact_units: int = 16
     """Feed-forward units, those with the largest activations, that stay float32: a handful of
-    outliers would otherwise stretch the one scale all other activations share."""
+    outliers would otherwise stretch the one scale all other activations share. Layers without
+    outliers keep none."""
     pair_safe: bool = True
     """Scale weights so that no sum of two products can leave 16 bits: x86 without VNNI adds
     neighbouring products in int16 with saturation (vpmaddubsw)."""
-    rounding: str = "nearest"
+    rounding: str = "gptq"
     """"nearest", or "gptq": round to the least error on the calibration's activations
     (Frantar et al. 2022, arXiv 2210.17323)."""
-    bias_correction: bool = False
+    damping: float = 0.1
+    """Of gptq: the share of the mean second moment that stands for unseen text."""
+    bias_correction: bool = True
     """Move the mean error that rounding makes on the calibration text into the bias."""
     embeddings: bool = True
     """Word embeddings as int8 with one scale a row."""
@@ -38,7 +44,11 @@ class Recipe:
     @property
     def needs_moments(self) -> bool:
         """Whether calibration must collect second moments too (slower, and memory by width)."""
-        return self.rounding != "nearest" or self.bias_correction
+        return self.rounding != "nearest"
+
+    def alpha(self, role: str) -> float:
+        """How much the inputs of a role are smoothed; 0 is not at all."""
+        return dict(self.smooth).get(role, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a manifest."""

@@ -32,7 +32,7 @@ class Quantized:
 
 
 def column_scales(weight: Float, pair_safe: bool) -> Float:
-    """The smallest scale of each column that keeps its integers within bounds."""
+    """(out): the smallest scale of each column that keeps its integers within bounds."""
     bound = np.abs(weight).max(axis=0) / TOP
     if pair_safe:
         # 127, not 128: rounding may add half a unit to each of the two.
@@ -55,10 +55,17 @@ def is_pair_safe(values: Int8) -> bool:
     return bool(np.abs(_pair_sums(values)).max(initial=0) <= PAIR_TOP)
 
 
-def nearest(weight: Float, scales: Float) -> Quantized:
-    """Round every weight to the nearest multiple of its column's scale."""
-    values = np.clip(np.rint(weight / scales), -TOP, TOP).astype(np.int8)
-    return Quantized(values, scales)
+def nearest(weight: Float, scales: Float, pair_safe: bool) -> Quantized:
+    """Round every weight to the nearest multiple of its column's scale, within bounds.
+
+    Of a pair over the bound each gives way by half of what is too much.
+    """
+    values = np.clip(np.rint(weight / scales), -TOP, TOP)
+    if pair_safe:
+        sums = _pair_sums(values)
+        half = np.sign(sums) * np.ceil(np.maximum(np.abs(sums) - PAIR_TOP, 0) / 2)
+        values -= np.repeat(half, 2, axis=0)[: len(values)]
+    return Quantized(values.astype(np.int8), scales)
 
 
 def by_row(table: Float) -> Quantized:
@@ -66,15 +73,3 @@ def by_row(table: Float) -> Quantized:
     bound = np.abs(table).max(axis=1, keepdims=True) / TOP
     scales = np.where(bound > 0, bound, 1.0).astype(np.float32)
     return Quantized(np.rint(table / scales).astype(np.int8), scales)
-
-
-def smoothing(peak: Float, weights: list[Float], alpha: float) -> Float:
-    """SmoothQuant's factor of each input channel: divide activations, multiply weights.
-
-    s = peak^alpha / max|w|^(1 - alpha) (Xiao et al., arXiv 2211.10438, equation 4), scaled to a
-    geometric mean of 1. `peak` is (in,), `weights` are (in, out) matrices of one input.
-    """
-    top = np.maximum.reduce([np.abs(weight).max(axis=1) for weight in weights])
-    factor = np.maximum(peak, 1e-5) ** alpha / np.maximum(top, 1e-5) ** (1.0 - alpha)
-    whole: Float = (factor / np.exp(np.log(factor).mean())).astype(np.float32)
-    return whole

@@ -1,0 +1,57 @@
+"""The variants, as data: what `run.py` puts in one table.
+
+To add one, add a line to VARIANTS: a name, a `Recipe`, and, for what a `Recipe` cannot say, a
+function from the quantised graph to another graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from edgembed_export.recipe import RECIPE, Recipe
+from recipes.changes import per_token, unsigned_weights
+
+Change = Callable[[ir.Model], None]
+ALPHA = (("qkv", 0.7), ("up", 0.7))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table."""
+
+    name: str
+    recipe: Recipe | None
+    """None: not ours but optimum's preset."""
+    change: Change | None = None
+
+
+PLAIN = Recipe(
+    smooth=(), split=0, exact_units=0, pair_safe=False, rounding="nearest", bias_correction=False
+)
+PAIRS = replace(PLAIN, pair_safe=True)
+SMOOTH = replace(PAIRS, smooth=ALPHA)
+UNITS = replace(SMOOTH, exact_units=16)
+GPTQ = replace(UNITS, rounding="gptq")
+BIAS = replace(GPTQ, bias_correction=True)
+
+VARIANTS = (
+    Variant("optimum avx2 preset", None),
+    Variant("per-channel s8, saturating", PLAIN),
+    Variant("per-channel u8 weights", PLAIN, unsigned_weights),
+    Variant("pair-safe", PAIRS),
+    Variant("+ SmoothQuant .7", SMOOTH),
+    Variant("+ exact units", UNITS),
+    Variant("+ GPTQ", GPTQ),
+    Variant("+ bias correction", BIAS),
+    Variant("+ split channels = chosen", RECIPE),
+    Variant("chosen, smoothed .9", replace(RECIPE, smooth=(("qkv", 0.9), ("up", 0.9)))),
+    Variant("chosen, 64 exact units", replace(RECIPE, exact_units=64)),
+    Variant("chosen, nearest rounding", replace(RECIPE, rounding="nearest")),
+    Variant("chosen, damping .01", replace(RECIPE, damping=0.01)),
+    Variant("chosen, float32 embeddings", replace(RECIPE, embeddings=False)),
+    Variant("SmoothQuant, per token in down", SMOOTH, per_token("down")),
+    Variant("SmoothQuant, per token everywhere", SMOOTH, per_token("all")),
+)
