@@ -46,7 +46,9 @@ def main(target: Path) -> None:
         folders = {r.name: checkpoints.make(r, Path(scratch) / r.name) for r in checkpoints.TINY}
         few = Path(scratch) / "few.txt"  # the built-in texts are many for models that know nothing
         few.write_text("\n".join(TEXTS), encoding="utf-8")
-        for name, folder in {**folders, "minilm": checkpoints.minilm()}.items():
+        minilm = Path(scratch) / "all-MiniLM-L6-v2"  # a folder's name is the bundle's model id
+        minilm.symlink_to(checkpoints.minilm())
+        for name, folder in {**folders, "minilm": minilm}.items():
             tiny = name in folders
             request = Request(
                 str(folder),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgembed import Embedder
-from edgembed.canary import TOLERANCE, Canary
+from edgembed.canary import TOLERANCE, Canary, tolerance
 from edgembed.checks import Fields
 from edgembed.errors import CanaryError, CanaryWarning, ManifestError
 
@@ -71,6 +71,12 @@ def test_other_vectors_warn_refuse_or_pass(bundle_copy: Path, dtype: str) -> Non
         Embedder(bundle_copy, dtype=dtype, canaries="refuse")
     quiet = Embedder(bundle_copy, dtype=dtype, canaries="off")
     assert quiet.encode("x").tobytes() == model.encode("x").tobytes()
+
+
+def test_int8_may_move_by_twice_what_it_is_from_torch() -> None:
+    assert tolerance(None) == TOLERANCE
+    assert tolerance(1.0) == TOLERANCE
+    assert tolerance(0.999) == pytest.approx(2e-3)
 
 
 def test_rounding_is_tolerated(bundle_copy: Path) -> None:

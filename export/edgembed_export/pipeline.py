@@ -21,17 +21,17 @@ from edgembed_export.assemble import (
     write_tokenizer,
     write_weights,
 )
-from edgembed_export.calibrate import calibrate
 from edgembed_export.checkpoint import Checkpoint, read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
 from edgembed_export.finish import finish
 from edgembed_export.graph import rewrite
 from edgembed_export.hub import locate
+from edgembed_export.int8.calibrate import calibrate, legible
+from edgembed_export.int8.quantize import quantize
+from edgembed_export.int8.recipe import RECIPE
 from edgembed_export.labelled import read_evaluation
 from edgembed_export.parity import Tolerance
-from edgembed_export.quantize import quantize
-from edgembed_export.recipe import RECIPE
 from edgembed_export.reference import TorchReference
 from edgembed_export.steps import Steps
 from edgembed_export.verify import verify
@@ -128,13 +128,11 @@ def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> Graphs:
 
 def _calibration_ids(
     reference: TorchReference, checkpoint: Checkpoint, texts: Sequence[str]
-) -> list[list[int]]:
+) -> list[Sequence[int]]:
     """Token ids of the texts, under no prompt and each of the checkpoint's in turn."""
     prompts = list(dict.fromkeys(["", *checkpoint.prompts.texts.values()]))
-    return [
-        reference.token_ids(prompts[index % len(prompts)] + text)
-        for index, text in enumerate(texts)
-    ]
+    prompted = [prompts[i % len(prompts)] + text for i, text in enumerate(texts)]
+    return legible(prompted, [reference.token_ids(text) for text in prompted])
 
 
 def _quantize(graphs: Graphs, ids: Sequence[Sequence[int]]) -> Graphs:

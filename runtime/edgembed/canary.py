@@ -16,9 +16,20 @@ import numpy as np
 from edgembed.checks import Fields
 from edgembed.pooling import Float32, normalize
 
-# Other machines' float kernels move a vector by 1e-7 to 1e-6 (1 - cosine); wrong INT8 kernels by
-# 1e-3 and more. Between the two lies this.
+# A float32 vector moves by 1e-7 to 1e-6 (1 - cosine) between machines.
 TOLERANCE = 1e-4
+
+
+def tolerance(parity_mean: float | None) -> float:
+    """How far a canary may be (1 - cosine) from its vector where the bundle was exported.
+
+    parity_mean: the dtype's mean cosine to torch. A float kernel that rounds otherwise flips a few
+    INT8 activations, each of which flips more in the next layer: after some layers the rounding is
+    another one altogether, so a vector may move by about as much as INT8 itself moved it from
+    torch (measured between onnxruntime 1.23 and 1.32, and between AVX2 and AVX-512: up to that).
+    More than twice as much is a wrong kernel: saturation costs 1e-2 and more.
+    """
+    return TOLERANCE if parity_mean is None else max(TOLERANCE, 2 * (1 - parity_mean))
 
 
 @dataclass(frozen=True)

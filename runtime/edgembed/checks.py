@@ -81,6 +81,15 @@ class Fields:
             raise self.error(name, f"must be a whole number from {low} to {high}")
         return value
 
+    def number(self, name: str, low: float, high: float) -> float:
+        """A number from low to high."""
+        value = self._get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.error(name, "must be a number")
+        if not low <= value <= high:
+            raise self.error(name, f"must be from {low} to {high}")
+        return float(value)
+
     def integers(self, name: str, low: int, high: int) -> list[int]:
         """A list of whole numbers from low to high."""
         value = self._get(name)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgembed.bundle import Bundle, Content
-from edgembed.canary import TOLERANCE
+from edgembed.canary import tolerance
 from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
 from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
@@ -119,11 +119,15 @@ class Engine:
 
     def check_canaries(self, action: CanaryCheck) -> None:
         """Warn of, or refuse, a machine whose kernels give other vectors than the exporter's."""
-        if action == "off" or (distance := self.canary_distance()) <= TOLERANCE:
+        if action == "off":
+            return
+        parity = self.manifest.parity.get(self.dtype, {}).get("mean")
+        allowed, distance = tolerance(parity), self.canary_distance()
+        if distance <= allowed:
             return
         message = (
             f"this machine computes other {self.dtype} vectors than the one that exported the "
-            f"bundle (1 - cosine {distance:.1e}, at most {TOLERANCE:.0e} is expected): do not mix "
+            f"bundle (1 - cosine {distance:.1e}, at most {allowed:.0e} is expected): do not mix "
             "them with vectors from elsewhere; use dtype='float32', or the onnxruntime version "
             f"that the bundle names ({self.manifest.tools.get('onnxruntime', 'unknown')})"
         )

@@ -95,7 +95,7 @@ class Manifest:
     artifacts: Mapping[str, Artifact]
     tokenizer: str = "tokenizer.json"
     canaries: tuple[Canary, ...] = ()
-    parity: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
 
     def dump(self) -> bytes:
@@ -129,7 +129,7 @@ class Manifest:
             artifacts={name: _artifact(a) for name, a in top.sections("artifacts")},
             tokenizer=top.relative_path("tokenizer"),
             canaries=tuple(Canary.parse(c) for c in top.items("canaries")),
-            parity=top.mapping("parity"),
+            parity={name: _parity(p) for name, p in top.sections("parity", DTYPES)},
             tools=top.strings("tools"),
         )
         manifest._check_references(top)
@@ -197,6 +197,11 @@ def _tensor(section: Fields) -> Tensor:
 
 def _artifact(section: Fields) -> Artifact:
     return Artifact(section.hexadecimal("sha256"), section.integer("bytes", 0, 2**53))
+
+
+def _parity(section: Fields) -> dict[str, Any]:
+    section.number("mean", -1, 1)  # the only figure that anything depends on (canaries)
+    return section.value
 
 
 def _prompts(top: Fields) -> Prompts:

@@ -7,8 +7,8 @@ import pytest
 from families import FAMILIES
 from graphs import lean, torch_hidden
 
-from edgembed_export.calibrate import Statistics, calibrate, legible
 from edgembed_export.graph.linears import linears
+from edgembed_export.int8.calibrate import Statistics, calibrate, legible
 
 BERT = next(family for family in FAMILIES if family.name == "rubert-mini-frida")
 TEXTS = [[2, 7, 9, 3], [2, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 3], [2, 40, 41, 3]]
@@ -44,7 +44,7 @@ def test_fragments_of_long_texts_are_seen_too() -> None:
 def test_moments_without_budget_for_one_pass_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     model = lean(BERT, mask=False)[0]
     once = calibrate(model, TEXTS, moments=True)
-    monkeypatch.setattr("edgembed_export.calibrate._GRAM_BUDGET", 1)
+    monkeypatch.setattr("edgembed_export.int8.calibrate._GRAM_BUDGET", 1)
     often = calibrate(model, TEXTS, moments=True)
     for name, own in once.layers.items():
         np.testing.assert_array_equal(own.moment, often.layers[name].moment)

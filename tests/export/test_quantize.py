@@ -15,18 +15,18 @@ from graphs import lean, run, torch_hidden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgembed_export.calibrate import Calibration, calibrate, legible
 from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
-from edgembed_export.gptq import gptq, output_error
 from edgembed_export.graph import rewrite
-from edgembed_export.layers import Layer, Statistics, rounded, splits
-from edgembed_export.quantize import quantize
-from edgembed_export.recipe import RECIPE, Recipe
+from edgembed_export.int8.calibrate import Calibration, calibrate, legible
+from edgembed_export.int8.gptq import gptq, output_error
+from edgembed_export.int8.layers import Layer, Statistics, rounded, splits
+from edgembed_export.int8.quantize import quantize
+from edgembed_export.int8.recipe import RECIPE, Recipe
+from edgembed_export.int8.units import outliers
+from edgembed_export.int8.weights import TOP, column_scales, is_pair_safe, nearest
 from edgembed_export.reference import TorchReference
-from edgembed_export.units import outliers
-from edgembed_export.weights import TOP, column_scales, is_pair_safe, nearest
 from support import cosines
 
 NAMED = {family.name: family for family in FAMILIES}

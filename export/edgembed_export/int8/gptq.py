@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgembed_export.weights import PAIR_TOP, TOP, Float, Int8, Quantized, nearest
+from edgembed_export.int8.weights import PAIR_TOP, TOP, Float, Int8, Quantized, nearest
 
 Double = npt.NDArray[np.float64]
 

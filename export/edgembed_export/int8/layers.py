@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from edgembed_export.calibrate import Statistics
-from edgembed_export.gptq import gptq
-from edgembed_export.recipe import Recipe
-from edgembed_export.weights import (
+from edgembed_export.int8.calibrate import Statistics
+from edgembed_export.int8.gptq import gptq
+from edgembed_export.int8.recipe import Recipe
+from edgembed_export.int8.weights import (
     Float,
     Quantized,
     column_scales,

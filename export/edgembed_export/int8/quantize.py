@@ -16,15 +16,15 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from edgembed_export.calibrate import Calibration
-from edgembed_export.edit import Editor, producer
-from edgembed_export.flatten import drop_matrix_forms
 from edgembed_export.graph.constants import ORT, ORT_VERSION, array
 from edgembed_export.graph.linears import Linear, linears
-from edgembed_export.layers import Layer, Rounded, joined, rounded, smoothing, splits
-from edgembed_export.recipe import Recipe
-from edgembed_export.units import keep_units
-from edgembed_export.weights import Float, by_row
+from edgembed_export.int8.calibrate import Calibration
+from edgembed_export.int8.edit import Editor, producer
+from edgembed_export.int8.flatten import drop_matrix_forms
+from edgembed_export.int8.layers import Layer, Rounded, joined, rounded, smoothing, splits
+from edgembed_export.int8.recipe import Recipe
+from edgembed_export.int8.units import keep_units
+from edgembed_export.int8.weights import Float, by_row
 
 _SMALLEST_TABLE = 1024
 """Rows from which an embedding table is worth quantising; tables of positions stay float32."""

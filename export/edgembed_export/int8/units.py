@@ -7,10 +7,10 @@ from collections.abc import MutableMapping
 import numpy as np
 import onnx_ir as ir
 
-from edgembed_export.edit import Editor, only_add
 from edgembed_export.graph.linears import Linear
-from edgembed_export.layers import Layer
-from edgembed_export.weights import Float
+from edgembed_export.int8.edit import Editor, only_add
+from edgembed_export.int8.layers import Layer
+from edgembed_export.int8.weights import Float
 
 _OUTLIER = 1.5
 """A layer has outliers when its largest activation is this many times an ordinary large one."""
