@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from edgembed_export.edit import Editor, producer
+from edgembed_export.int8.edit import Editor, producer
 
 _ACTIVATIONS = ("Gelu", "FastGelu", "Relu", "Tanh")
 

@@ -28,12 +28,12 @@ import onnx_ir as ir
 import edgembed  # noqa: F401  (turns onnxruntime's telemetry off before it is imported)
 from common.machine import describe
 from common.tables import table
-from edgembed_export.calibrate import calibrate, legible
 from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
 from edgembed_export.graph import rewrite
-from edgembed_export.quantize import quantize
+from edgembed_export.int8.calibrate import calibrate, legible
+from edgembed_export.int8.quantize import quantize
 from edgembed_export.reference import TorchReference
 from recipes.variants import VARIANTS, Variant
 

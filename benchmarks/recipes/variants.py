@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from edgembed_export.recipe import RECIPE, Recipe
+from edgembed_export.int8.recipe import RECIPE, Recipe
 from recipes.changes import per_token, unsigned_weights
 
 Change = Callable[[ir.Model], None]

@@ -1,0 +1,1 @@
+"""What every benchmark shares: statistics, texts of known length, the machine, Markdown tables."""

@@ -1,0 +1,1 @@
+"""One module a peer; each has a class Adapter(folder, threads, options) with encode()."""
