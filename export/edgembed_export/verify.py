@@ -144,7 +144,7 @@ def _masked_graphs(
     for dtype, weights in manifest.dtypes.items():
         vectors = masked_vectors(folder / weights.masked_graph, ids, manifest, skip)
         values = cosines(torch, vectors)
-        if found := tolerance.violations(dtype, values):
+        if found := tolerance.in_batches().violations(dtype, values):
             where = f" in {weights.masked_graph} (padded batches)"
             raise _too_far(found, texts[int(values.argmin())], where)
         result[dtype] = {"mean": float(values.mean()), "min": float(values.min())}

@@ -85,6 +85,12 @@ def test_violations_are_named(dtype: str, values: list[float], said: list[str]) 
     assert all(line.startswith(f"{dtype}: ") for line in found)
 
 
+def test_padded_batches_may_be_twice_as_far() -> None:
+    loose = BOUNDS.in_batches()
+    assert (loose.int8_min, loose.int8_mean) == pytest.approx((0.98, 0.996))
+    assert loose.float32_min == BOUNDS.float32_min
+
+
 def test_a_callers_own_tolerance() -> None:
     assert Tolerance(int8_min=0.4, int8_mean=0.4).violations("int8", np.array([0.5])) == []
     assert Tolerance(int8_min=1.0, int8_mean=0.4).violations("int8", np.array([0.9999]))
