@@ -9,7 +9,7 @@ SHARED ?=
 EXPORT := .venv/export
 RUNTIME := .venv/runtime
 BUNDLES := .cache/test-bundles
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
 .PHONY: help demo test test-runtime test-export interop soak bundles lint clean

