@@ -4,7 +4,6 @@ ExportError (EdgembedError)          exit 1
 ├── ArgumentsError (ValueError)      exit 2   an argument cannot be
 ├── CheckpointError (ValueError)     exit 1   the checkpoint is of a kind that is not supported
 ├── HubError (OSError)               exit 1   the hub did not give the checkpoint
-├── ConvertError (RuntimeError)      exit 1   the model could not be converted
 └── ParityError (RuntimeError)       exit 3   the bundle is too far from its torch model
 """
 
@@ -31,10 +30,6 @@ class CheckpointError(ExportError, ValueError):
 
 class HubError(ExportError, OSError):
     """The hub did not answer, or has no such model or revision."""
-
-
-class ConvertError(ExportError, RuntimeError):
-    """The model could not be converted to ONNX."""
 
 
 class ParityError(ExportError, RuntimeError):

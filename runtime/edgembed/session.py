@@ -106,9 +106,3 @@ def _options(threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY
     return options
-
-
-def onnxruntime_version() -> str:
-    """The version of the onnxruntime in use."""
-    version: str = ort.__version__
-    return version

@@ -37,15 +37,3 @@ def prompt(text: str) -> str:
 def spread(own: Mapping[str, Any]) -> list[str]:
     """Texts, mean, p1 and min of a set of cosines."""
     return [str(own["count"]), *(cosine(own[key]) for key in ("mean", "p1", "min"))]
-
-
-def megabytes(size: int) -> str:
-    """Bytes as people read them: decimal units, three digits.
-
-    >>> megabytes(90_868_376), megabytes(612)
-    ('90.9 MB', '612 B')
-    """
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} B"
