@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgembed_export.errors import CheckpointError
+from edgembed_export.memory import give_back
 from edgembed_export.quiet import quiet
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def convert(folder: Path, out: Path) -> Path:
         described = _onnx_config(config)
         opset = max(OPSET, described.DEFAULT_ONNX_OPSET)
         export(_load(folder, config), described, path, opset=opset)
+    give_back()
     return path
 
 

@@ -7,6 +7,7 @@ here, and sentence-transformers as a whole. If they disagree we have misread the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,19 @@ import torch
 
 from edgembed.pooling import Float32
 from edgembed_export.checkpoint import Checkpoint
+from edgembed_export.memory import give_back
 from edgembed_export.quiet import quiet
 
 
 class TorchReference:
-    """transformers' model in float32, one unpadded text at a time."""
+    """transformers' model in float32, one unpadded text at a time.
+
+    Its weights are in memory from the first `encode` to `release`: the rest of an export needs the
+    memory, and the tokenizer only.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Load the weights; remote code is never run."""
+        """Load the tokenizer; remote code is never run."""
         from transformers import AutoTokenizer
 
         self._checkpoint = checkpoint
@@ -33,7 +39,17 @@ class TorchReference:
                 trust_remote_code=False,
                 local_files_only=True,
             )
-            self.model: Any = load_model(checkpoint)
+
+    @cached_property
+    def model(self) -> Any:
+        """The torch module, loaded when it is first asked for."""
+        with quiet():
+            return load_model(self._checkpoint)
+
+    def release(self) -> None:
+        """Forget the weights; the next `encode` would load them again."""
+        self.__dict__.pop("model", None)
+        give_back()
 
     def token_ids(self, text: str) -> list[int]:
         """A text's ids, cut to max_seq_length."""
@@ -100,4 +116,6 @@ def sentence_transformers_vectors(
         )
     model.max_seq_length = checkpoint.max_seq_length
     vectors: Float32 = model.encode(list(texts), prompt=prompt, show_progress_bar=False)
+    del model
+    give_back()
     return vectors

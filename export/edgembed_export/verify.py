@@ -7,8 +7,8 @@ This one runs every graph of the bundle on real sentences, and raises.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from edgembed.pooling import Float32
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.errors import ParityError
 from edgembed_export.masked import masked_vectors
+from edgembed_export.memory import give_back
 from edgembed_export.parity import Compared, Tolerance, cosines, summary
 from edgembed_export.reference import TorchReference, sentence_transformers_vectors
 
@@ -28,16 +29,17 @@ from edgembed_export.reference import TorchReference, sentence_transformers_vect
 _PROMPT_STRIDE = 4
 _CANARIES = 3
 Progress = Callable[[str], None]
+Case = tuple[str, list[str]]  # a prompt, and the texts to compare under it
 
 
-@dataclass
+@dataclass(frozen=True)
 class Verified:
-    """What verify measured, growing as it goes."""
+    """What verify measured: `torch` and `vectors` (n, dim) under the first prompt."""
 
-    rows: list[Compared] = field(default_factory=list)
-    torch: Float32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    vectors: dict[str, Float32] = field(default_factory=dict)
-    masked: dict[str, Any] = field(default_factory=dict)
+    rows: list[Compared]
+    torch: Float32
+    vectors: dict[str, Float32]
+    masked: dict[str, Any]
 
     def report(self) -> dict[str, Any]:
         """parity.json's content."""
@@ -54,34 +56,64 @@ def verify(
     progress: Progress,
 ) -> Verified:
     """Measure every dtype of the bundle in `folder`; ParityError where one is out of bounds."""
-    models = {dtype: _load(folder, dtype) for dtype in _dtypes(folder)}
-    result = Verified()
-    for prompt, chosen in _cases(checkpoint, texts):
-        progress(f"{len(chosen)} texts, prompt {prompt!r}")
-        torch = reference.encode(chosen, prompt)
-        own = {d: _encode(m, chosen, prompt) for d, m in models.items()}
-        columns = {d: cosines(torch, vectors) for d, vectors in own.items()}
+    # One model in memory at a time, torch's first: a large one fits no machine four times over.
+    give_back()  # what the graphs were made with
+    cases = list(_cases(checkpoint, texts))
+    expected = []
+    for prompt, chosen in cases:
+        progress(f"torch, {len(chosen)} texts, prompt {prompt!r}")
+        expected.append(reference.encode(chosen, prompt))
+    reference.release()
+    _check_reference(checkpoint, *cases[0], expected[0])
+    own = {d: _vectors(folder, d, cases, progress) for d in _dtypes(folder)}
+    result = Verified(
+        rows=_compared(reference, cases, expected, own),
+        torch=expected[0],
+        vectors={dtype: vectors[0] for dtype, vectors in own.items()},
+        masked=_masked_graphs(folder, reference, *cases[0], expected[0], tolerance),
+    )
+    _check(result, tolerance)
+    return result
+
+
+def _vectors(folder: Path, dtype: str, cases: Sequence[Case], progress: Progress) -> list[Float32]:
+    """(n, dim) by one dtype of the bundle for each case."""
+    model, vectors = _load(folder, dtype), []
+    for prompt, chosen in cases:
+        progress(f"{dtype}, {len(chosen)} texts, prompt {prompt!r}")
+        vectors.append(_encode(model, chosen, prompt))
+    del model
+    give_back()
+    return vectors
+
+
+def _compared(
+    reference: TorchReference,
+    cases: Sequence[Case],
+    expected: Sequence[Float32],
+    own: Mapping[str, Sequence[Float32]],
+) -> list[Compared]:
+    """Every text of every case, with its cosine to torch by dtype."""
+    rows = []
+    for place, (prompt, chosen) in enumerate(cases):
+        columns = {d: cosines(expected[place], vectors[place]) for d, vectors in own.items()}
         for index, text in enumerate(chosen):
             tokens = len(reference.token_ids(prompt + text))
             values = {d: float(column[index]) for d, column in columns.items()}
-            result.rows.append(Compared(text, prompt, tokens, values))
-        if not result.vectors:
-            result.torch, result.vectors = torch, own
-            _check_reference(checkpoint, chosen, prompt, torch)
-            result.masked = _masked_graphs(folder, reference, chosen, prompt, torch, tolerance)
-    _check(result, tolerance)
-    return result
+            rows.append(Compared(text, prompt, tokens, values))
+    return rows
 
 
 def canaries(folder: Path, checkpoint: Checkpoint, texts: Sequence[str]) -> tuple[Canary, ...]:
     """The shortest few texts with their vectors, for the manifest."""
     chosen = sorted(dict.fromkeys(texts), key=lambda text: (len(text), text))
     chosen = [text for text in chosen if len(text) >= 12][:_CANARIES]
-    models = {dtype: _load(folder, dtype) for dtype in _dtypes(folder)}
     default = checkpoint.prompts.resolve(None, None)
+    full = [default + text for text in chosen]
+    vectors = {d: _encode(_load(folder, d), full, "") for d in _dtypes(folder)}
     return tuple(
-        Canary(default + text, {d: _encode(m, [default + text], "")[0] for d, m in models.items()})
-        for text in chosen
+        Canary(text, {d: rows[place] for d, rows in vectors.items()})
+        for place, text in enumerate(full)
     )
 
 
@@ -97,7 +129,7 @@ def _manifest(folder: Path) -> Manifest:
     return Manifest.parse((folder / "manifest.json").read_bytes())
 
 
-def _cases(checkpoint: Checkpoint, texts: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def _cases(checkpoint: Checkpoint, texts: Sequence[str]) -> Iterator[Case]:
     """Each distinct prompt with the texts to compare under it; the default comes first."""
     default = checkpoint.prompts.resolve(None, None)
     for prompt in dict.fromkeys([default, "", *checkpoint.prompts.texts.values()]):
@@ -115,7 +147,7 @@ def _encode(model: Embedder, texts: Sequence[str], prompt: str) -> Float32:
 
 
 def _check_reference(
-    checkpoint: Checkpoint, texts: Sequence[str], prompt: str, torch: Float32
+    checkpoint: Checkpoint, prompt: str, texts: Sequence[str], torch: Float32
 ) -> None:
     """Our reading of the checkpoint against sentence-transformers' own."""
     chosen = slice(None, None, _PROMPT_STRIDE)
@@ -131,8 +163,8 @@ def _check_reference(
 def _masked_graphs(
     folder: Path,
     reference: TorchReference,
-    texts: Sequence[str],
     prompt: str,
+    texts: Sequence[str],
     torch: Float32,
     tolerance: Tolerance,
 ) -> dict[str, Any]:
@@ -143,6 +175,7 @@ def _masked_graphs(
     result = {}
     for dtype, weights in manifest.dtypes.items():
         vectors = masked_vectors(folder / weights.masked_graph, ids, manifest, skip)
+        give_back()
         values = cosines(torch, vectors)
         if found := tolerance.in_batches().violations(dtype, values):
             where = f" in {weights.masked_graph} (padded batches)"

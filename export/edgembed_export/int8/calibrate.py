@@ -14,18 +14,17 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from edgembed_export.graph.linears import linears
+from edgembed_export.memory import give_back
 
 Array = npt.NDArray[np.float32]
 
 _LARGE = 1 << 20
-_ROWS = 1024
-"""Tokens whose second moments are multiplied out at once."""
+_ROWS = 256
+"""Tokens whose second moments are multiplied out at once: fewer take longer, more take memory."""
 _LEGIBLE = 2
 """Characters a token, at least, of a text in the model's own language."""
 _FRAGMENT = 4
 """Tokens of a fragment, special tokens included."""
-_GRAM_BUDGET = 1 << 30
-"""Bytes of second moments collected in one pass; larger models take more passes."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,9 @@ class Statistics:
     """(in,) largest absolute value of each channel."""
     mean: Array
     """(in,) mean of each channel."""
-    moment: npt.NDArray[np.float64] | None
-    """(in, in) second moment, mean of x^T x, or None when it was not asked for."""
+    moment: Array | None
+    """(in, in) second moment, mean of x^T x, or None when it was not asked for. float32: those of
+    a large model are GiBs."""
 
     def divided(self, factor: Array) -> Statistics:
         """Of inputs divided by `factor` (in)."""
@@ -79,8 +79,8 @@ def calibrate(
 
     `texts` are token ids with special tokens, one list a text, run one by one without padding; the
     caller tokenises, with the prompts that will be used. Their beginnings and ends are run as texts
-    of their own. `moments` collects second moments too
-    (needed for "gptq" rounding and bias correction). Raises ValueError when there is no text.
+    of their own. `moments` collects second moments too (needed for "gptq" rounding). Raises
+    ValueError when there is no text.
     """
     ids = [np.asarray(text, np.int64)[None] for text in _with_fragments(texts)]
     if not ids:
@@ -91,13 +91,13 @@ def calibrate(
     totals: dict[str, _Total] = {}
     with tempfile.TemporaryDirectory() as folder:
         run = _session(model, list(sources), Path(folder), threads)
-        for names in _passes(model, sources, moments):
-            for text in ids:
-                for name, matrix in zip(names, run(names, text), strict=True):
-                    totals.setdefault(name, _Total(moments)).add(matrix)
-    layers = {
-        weight: total.statistics() for name, total in totals.items() for weight in sources[name]
-    }
+        for text in ids:
+            for name, matrix in zip(sources, run(list(sources), text), strict=True):
+                totals.setdefault(name, _Total(moments)).add(matrix)
+    del run  # onnxruntime's own copy of the weights
+    give_back()
+    inputs = {name: total.statistics() for name, total in totals.items()}
+    layers = {weight: inputs[name] for name, weights in sources.items() for weight in weights}
     return Calibration(layers, sum(text.size for text in ids))
 
 
@@ -124,15 +124,17 @@ def _with_fragments(texts: Iterable[Sequence[int]]) -> list[Sequence[int]]:
 class _Total:
     """Running sums in which every text counts the same, however many tokens it has.
 
+    Nothing is copied at the end: all the second moments of a model are there at once.
+
     A short text's vector is the mean of few tokens, so each of them matters more.
     """
 
     def __init__(self, moments: bool) -> None:
         self._moments = moments
         self._texts = 0
-        self._peak: Any = 0.0
+        self._peak: Any = np.float32(0)
         self._sum: Any = 0.0
-        self._moment: Any = 0.0
+        self._moment: Any = None
         self._waiting: list[Array] = []
 
     def add(self, matrix: Array) -> None:
@@ -149,33 +151,19 @@ class _Total:
         # Many texts at once: a product per text would spend its time on adding up the results.
         if self._waiting:
             rows = np.concatenate(self._waiting)
-            self._moment = self._moment + (rows.T @ rows).astype(np.float64)
+            product = rows.T @ rows
+            if self._moment is None:
+                self._moment = product
+            else:
+                self._moment += product
             self._waiting = []
 
     def statistics(self) -> Statistics:
-        """What was counted so far."""
+        """What was counted; to be asked for once, at the end."""
         self._multiply()
-        mean = (self._sum / self._texts).astype(np.float32)
-        return Statistics(self._peak, mean, self._moment / self._texts if self._moments else None)
-
-
-def _passes(
-    model: ir.Model, sources: Mapping[str, Sequence[str]], moments: bool
-) -> list[list[str]]:
-    """Values in groups small enough that their statistics fit the memory budget."""
-    if not moments:
-        return [list(sources)]
-    groups: list[list[str]] = [[]]
-    used = 0
-    for name, weights in sources.items():
-        shape = model.graph.initializers[weights[0]].shape
-        size = 8 * int(shape[0]) ** 2 if shape is not None else 0  # type: ignore[arg-type]
-        if used and used + size > _GRAM_BUDGET:
-            groups.append([])
-            used = 0
-        groups[-1].append(name)
-        used += size
-    return groups
+        if self._moments:
+            self._moment /= self._texts
+        return Statistics(self._peak, (self._sum / self._texts).astype(np.float32), self._moment)
 
 
 def _session(model: ir.Model, names: Sequence[str], folder: Path, threads: int) -> Any:

@@ -134,7 +134,7 @@ def rounded(layer: Layer, recipe: Recipe) -> Rounded:
 
 
 def _round(layer: Layer, recipe: Recipe) -> Quantized:
-    moment, mean = layer.inputs.moment, layer.inputs.mean.astype(np.float64)
+    moment, mean = layer.inputs.moment, layer.inputs.mean
     if moment is not None and recipe.bias_correction:
         # The bias takes care of the mean: what is left to fit is the covariance.
         moment = moment - np.outer(mean, mean)

@@ -19,15 +19,18 @@ from onnx_ir.passes import common
 from edgembed_export.graph.constants import ORT, ORT_VERSION, array
 from edgembed_export.graph.linears import Linear, linears
 from edgembed_export.int8.calibrate import Calibration
-from edgembed_export.int8.edit import Editor, producer
+from edgembed_export.int8.edit import Editor
 from edgembed_export.int8.flatten import drop_matrix_forms
 from edgembed_export.int8.layers import Layer, Rounded, joined, rounded, smoothing, splits
 from edgembed_export.int8.recipe import Recipe
 from edgembed_export.int8.units import keep_units
+from edgembed_export.int8.upstream import upstream
 from edgembed_export.int8.weights import Float, by_row
 
 _SMALLEST_TABLE = 1024
 """Rows from which an embedding table is worth quantising; tables of positions stay float32."""
+_FREE = {"out": "out", "down": "gated"}
+"""How the recipe calls the smoothing of a role's inputs in the layer before."""
 _LAST_AXIS = ir.AttrInt64("axis", -1)
 
 
@@ -76,14 +79,17 @@ class _Quantizer:
         self._smoothed = self._split = 0
         self._linears = linears(graph)
         self._layers = {linear.name: _layer(linear, calibration) for linear in self._linears}
+        self._free: dict[str, tuple[str, float]] = {}
+        """By layer: the one after it, whose input is smoothed here at no cost, and its alpha."""
 
     def quantize(self) -> QuantizeReport:
         groups: dict[ir.Value, list[Linear]] = defaultdict(list)
         units = 0
         for linear in self._linears:
             groups[linear.input].append(linear)
-            if linear.role == "out" and self._recipe.alpha("out"):
-                self._smooth_values(linear)
+            source, alpha = upstream(linear), self._recipe.alpha(_FREE.get(linear.role, ""))
+            if source is not None and alpha:
+                self._free[source.name] = linear.name, alpha
             if linear.role == "down":
                 units += keep_units(self._editor, linear, self._layers, self._recipe.exact_units)
         for value, group in groups.items():
@@ -98,24 +104,21 @@ class _Quantizer:
             pair_safe=self._recipe.pair_safe,
         )
 
-    def _smooth_values(self, out: Linear) -> None:
-        """Smooth the input of attention's output layer at no cost, in the values' weights.
+    def _smooth_next(self, name: str) -> None:
+        """Divide the outputs of a layer so that the next one's inputs are smoothed.
 
-        Attention is linear in its values: dividing a channel there divides it in the result.
+        As late as can be: the next layer's numbers are then there twice, and there are many layers.
         """
-        attention = producer(out.input)
-        if attention is None or attention.op_type != "MultiHeadAttention":
-            return
-        gemm = producer(attention.inputs[2])
-        if gemm is None or gemm.op_type != "Gemm":
-            return
-        values, layer = Linear(gemm, "qkv").name, self._layers[out.name]
-        factor = smoothing([layer], self._recipe.alpha("out"))
-        self._layers[out.name] = layer.divided_input(factor)
-        self._layers[values] = self._layers[values].divided_output(factor)
+        after, alpha = self._free[name]
+        factor = smoothing([self._layers[after]], alpha)
+        self._layers[after] = self._layers[after].divided_input(factor)
+        self._layers[name] = self._layers[name].divided_output(factor)
 
     def _group(self, value: ir.Value, group: Sequence[Linear]) -> None:
         """Quantise the layers that share one input."""
+        for linear in group:
+            if linear.name in self._free:
+                self._smooth_next(linear.name)
         role = group[0].role
         if self._recipe.alpha(role) and role != "out":
             value = self._smooth(value, group, self._recipe.alpha(role))
@@ -144,9 +147,9 @@ class _Quantizer:
         return self._editor.insert(node, "Mul", [value, inverse])
 
     def _round(self, linear: Linear) -> Rounded:
-        key = (self._recipe, linear.name)
+        key, layer = (self._recipe, linear.name), self._layers.pop(linear.name)
         if key not in self._rounded:
-            self._rounded[key] = rounded(self._layers[linear.name], self._recipe)
+            self._rounded[key] = rounded(layer, self._recipe)
         result: Rounded = self._rounded[key]
         return result
 
@@ -206,5 +209,5 @@ def _float(value: ir.Value) -> Float:
     content = array(value)
     if content is None:
         raise ValueError(f"{value.name} is not a constant")
-    plain: Float = content.astype(np.float32)
+    plain: Float = content.astype(np.float32, copy=False)
     return plain

@@ -16,10 +16,13 @@ class Recipe:
     but `smooth` (a multiplication of (tokens x hidden) before qkv and up), `split` (two copies of
     the same size there) and `exact_units` (two thin products a layer)."""
 
-    smooth: tuple[tuple[str, float], ...] = (("qkv", 0.7), ("up", 0.5), ("out", 0.6))
+    smooth: tuple[tuple[str, float], ...] = (
+        ("qkv", 0.7), ("up", 0.5), ("out", 0.6), ("gated", 0.7),
+    )  # fmt: skip
     """Roles of the linear layers whose inputs are smoothed (SmoothQuant, Xiao et al. 2022,
     arXiv 2211.10438), and how much of an input channel's range moves into the weights, 0 to 1.
-    Roles: qkv, out (attention's output, at no cost), up and down (the feed-forward matrices)."""
+    Roles: qkv, out (attention's output, at no cost), up and down (the feed-forward matrices), gated
+    (down behind a gate, at no cost)."""
     split: int = 8
     """How many channels, of those smoothed at run time, are split into parts (outlier channel
     splitting, Zhao et al. 2019, arXiv 1901.09504). In BERTs one channel of one token, the first,
