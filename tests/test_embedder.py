@@ -1,20 +1,16 @@
-"""Embedder: torch's vectors, one vector a text whatever the call, and an answer to every input."""
+"""Embedder: torch's vectors, and an answer to every input. See test_one_vector.py as well."""
 
 from __future__ import annotations
 
 import os
-import random
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgembed import (
     ArgumentError,
@@ -24,9 +20,8 @@ from edgembed import (
     TextError,
     TruncationWarning,
 )
-from support import BUNDLE_NAMES, Answers, cosines, python
+from support import BUNDLE_NAMES, DTYPES, Answers, cosines, quietly
 
-DTYPES = ("int8", "float32")
 # Random weights quantise worse than trained ones, and a tiny model worse than a large one; these
 # bounds are there to tell rounding from nonsense.
 INT8_FLOOR = {"minilm": 0.98}
@@ -34,13 +29,6 @@ TINY_INT8_FLOOR = 0.9
 
 Load = Callable[..., Embedder]
 Answer = Callable[[str], Answers]
-
-
-def quietly(model: Embedder, texts: Any, **arguments: Any) -> Any:
-    """encode without the truncation warnings, which have tests of their own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)
-        return model.encode(texts, **arguments)
 
 
 # --- torch's vectors
@@ -66,80 +54,6 @@ def test_int8_vectors_are_near_torchs(embedder: Load, answers: Answer, name: str
         own = quietly(embedder(name, "int8"), expected.texts, prompt=prompt)
         assert cosines(own, vectors).min() >= INT8_FLOOR.get(name, TINY_INT8_FLOOR)
         assert (own != vectors).any()  # these are other weights
-
-
-# --- one text, one vector
-
-
-def assert_same(own: Any, expected: Any, dtype: str) -> None:
-    assert own.shape == expected.shape
-    difference = float(np.abs(own - expected).max())
-    assert difference == 0 if dtype == "int8" else difference <= 1e-6
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", BUNDLE_NAMES)
-def test_a_vector_does_not_depend_on_its_neighbours(
-    embedder: Load, answers: Answer, name: str, dtype: str
-) -> None:
-    model, texts = embedder(name, dtype), answers(name).texts
-    alone = np.stack([quietly(model, text) for text in texts])
-    for seed in range(3):
-        order = random.Random(seed).sample(range(len(texts)), len(texts))
-        batch = quietly(model, [texts[i] for i in order], batch_size=seed + 1)
-        assert_same(batch, alone[order], dtype)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", BUNDLE_NAMES)
-def test_a_vector_does_not_depend_on_the_number_of_threads(
-    embedder: Load, answers: Answer, name: str, dtype: str
-) -> None:
-    texts = answers(name).texts
-    one = quietly(embedder(name, dtype, threads=1), texts)
-    for threads in (2, 3):
-        assert_same(quietly(embedder(name, dtype, threads=threads), texts), one, dtype)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["tiny-xlmr", "minilm"])
-def test_an_embedder_is_shared_between_threads(
-    embedder: Load, answers: Answer, name: str, dtype: str
-) -> None:
-    model = embedder(name, dtype, threads=2)
-    texts = [text for text in answers(name).texts if len(text) < 80]
-    expected = model.encode(texts)
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: model.encode(texts), range(16)))
-    for result in results:
-        assert_same(result, expected, dtype)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["tiny-cls", "minilm"])
-def test_another_process_gives_the_same_vector(
-    bundles: Path, embedder: Load, name: str, dtype: str
-) -> None:
-    text = "Кошка сидит на окне, and the dog is out."
-    script = """
-import sys
-from edgembed import Embedder
-model = Embedder(sys.argv[1], dtype=sys.argv[2], threads=1)
-sys.stdout.buffer.write(model.encode(sys.argv[3]).tobytes())
-"""
-    done = python("-c", script, bundles / name, dtype, text)
-    assert done.returncode == 0, done.stderr
-    other = np.frombuffer(done.stdout, np.float32)
-    assert_same(other, embedder(name, dtype).encode(text), dtype)
-
-
-@given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=4))
-def test_any_texts_have_one_vector_each(embedder: Load, texts: list[str]) -> None:
-    model = embedder("tiny-frida", "int8")
-    batch = quietly(model, texts)
-    assert np.isfinite(batch).all()
-    for text, vector in zip(texts, batch, strict=True):
-        assert quietly(model, text).tobytes() == vector.tobytes()
 
 
 # --- every shape of input

@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
+from edgembed import wordpiece
 from edgembed.canary import Canary
 from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Tensor, Weights
 from edgembed.version import __version__
@@ -30,6 +31,7 @@ LAYOUT: Mapping[str, Mapping[str, str]] = {
         "data": "onnx/model_quantized.onnx_data",
     },
 }
+VOCABULARY = "vocab.txt"
 _TOOLS = ("torch", "transformers", "sentence-transformers", "optimum", "optimum-onnx", "onnx",
           "onnxruntime", "tokenizers", "numpy")  # fmt: skip
 
@@ -79,6 +81,7 @@ def write_tokenizer(folder: Path, tokenizer: Any, max_seq_length: int) -> None:
     backend.no_truncation()
     backend.no_padding()
     (folder / "tokenizer.json").write_text(backend.to_str(pretty=False), encoding="utf-8")
+    _write_vocabulary(folder)
     if truncation:
         backend.enable_truncation(**truncation)
     if padding:
@@ -95,6 +98,18 @@ def write_tokenizer(folder: Path, tokenizer: Any, max_seq_length: int) -> None:
         "tokenizer_class": type(tokenizer).__name__,
     }
     _write_json(folder / "tokenizer_config.json", config)
+
+
+def _write_vocabulary(folder: Path) -> None:
+    """vocab.txt, where it and tokenizer.json make the tokenizer that tokenizer.json alone makes."""
+    raw = (folder / "tokenizer.json").read_bytes()
+    lines = wordpiece.lines(raw)
+    if lines is None:
+        return
+    path = folder / VOCABULARY
+    path.write_bytes(lines)
+    if not wordpiece.is_same(raw, str(path)):
+        path.unlink()
 
 
 def write_settings(folder: Path, checkpoint: Checkpoint, dtypes: Sequence[str]) -> None:
@@ -181,6 +196,7 @@ def write_manifest(
         default_dtype="int8" if "int8" in dtypes else dtypes[0],
         dtypes=weights,
         artifacts=artifacts,
+        vocabulary=VOCABULARY if VOCABULARY in artifacts else None,
         canaries=tuple(canaries),
         parity=parity or {},
         tools={"edgembed": __version__, **{name: version(name) for name in _TOOLS}},

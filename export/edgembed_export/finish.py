@@ -6,8 +6,9 @@ The files that decide a vector are not touched any more.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgembed.manifest import Manifest
 from edgembed_export.assemble import write_manifest
@@ -28,9 +29,14 @@ def finish(
     dtypes: Sequence[str],
     verified: Verified,
     evaluation: Evaluation,
+    made: Mapping[str, Any],
 ) -> Manifest:
-    """Write parity.json, parity.html, README.md and the final manifest, which names them all."""
-    report = verified.report()
+    """Write parity.json, parity.html, README.md and the final manifest, which names them all.
+
+    made: parity.json's "graph" (what the rewriter did) and, with INT8, "int8" (what the quantiser
+    did, and its recipe).
+    """
+    report = {**verified.report(), **made}
     if evaluation.pairs:
         report["labelled"] = spearman_report(
             evaluation, verified.torch, verified.vectors, checkpoint.similarity_fn_name

@@ -33,11 +33,13 @@ from edgembed_export.int8.recipe import RECIPE
 from edgembed_export.labelled import read_evaluation
 from edgembed_export.parity import Tolerance
 from edgembed_export.reference import TorchReference
+from edgembed_export.report.graphs import left
 from edgembed_export.steps import Steps
 from edgembed_export.verify import verify
 from edgembed_export.write import staging
 
 Graphs = Mapping[str, ir.Model]  # by layout key: "graph", "masked_graph"
+Made = dict[str, Any]  # what a step did, by parity.json's key
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """What stands at `out` now. Sizes in bytes, time in seconds."""
+    """What stands at `out` now. Sizes in bytes, time in seconds; parity is the manifest's summary,
+    graph is parity.json's account of the rewrite.
+    """
 
     out: Path
     model: str
     bytes_before: int
     bytes_after: Mapping[str, int]
     parity: Mapping[str, Any]
+    graph: Mapping[str, Any]
     seconds: float
     peak_memory_bytes: int
 
@@ -76,6 +81,8 @@ class Result:
                 f"  {dtype:8} {size / 1e6:6.1f} MB   cosine to torch: mean {parity['mean']:.6f}, "
                 f"p1 {parity['p1']:.6f}, min {parity['min']:.6f} ({parity['count']} texts)"
             )
+        if plain := left(self.graph):
+            lines.append(f"  left as optimum exported it: {plain} (correct, but not the leanest)")
         memory = f"{self.peak_memory_bytes / 2**20:.0f} MiB"
         lines.append(f"  took {self.seconds:.1f} s, peak memory {memory}")
         lines.append(f'  next:  python -c "from edgembed import Embedder; '
@@ -99,11 +106,13 @@ def export(request: Request) -> Result:
         with steps.step("convert (optimum)"):
             plain = ir.load(convert(checkpoint.transformer, folder / ".convert"))
         with steps.step("rewrite (lean graph)"):
-            graphs = _rewrite(plain, checkpoint)
+            graphs, made = _rewrite(plain, checkpoint)
         with steps.step("quantize"):
             ids = _calibration_ids(reference, checkpoint, calibration)
             for dtype in request.dtypes:
-                own = graphs if dtype == "float32" else _quantize(graphs, ids)
+                own = graphs
+                if dtype == "int8":
+                    own, made["int8"] = _quantize(graphs, ids)
                 write_weights(folder, dtype, own)
             shutil.rmtree(folder / ".convert")
         with steps.step("verify"):
@@ -114,16 +123,17 @@ def export(request: Request) -> Result:
                 folder, checkpoint, reference, evaluation.texts, request.tolerance, steps.detail
             )
         with steps.step("write"):
-            manifest = finish(folder, checkpoint, request.dtypes, verified, evaluation)
-    return _result(request, checkpoint, manifest, time.perf_counter() - start)
+            manifest = finish(folder, checkpoint, request.dtypes, verified, evaluation, made)
+    return _result(request, checkpoint, manifest, made, time.perf_counter() - start)
 
 
-def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> Graphs:
+def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> tuple[Graphs, Made]:
+    """Both lean graphs, and what was done to each, as parity.json has it."""
     config = dict(checkpoint.config)
-    return {
-        "graph": rewrite(plain, config, mask=False)[0],
-        "masked_graph": rewrite(plain, config, mask=True)[0],
-    }
+    maskless, report = rewrite(plain, config, mask=False)
+    masked, masked_report = rewrite(plain, config, mask=True)
+    made = {"graph": {"maskless": report.to_dict(), "masked": masked_report.to_dict()}}
+    return {"graph": maskless, "masked_graph": masked}, made
 
 
 def _calibration_ids(
@@ -135,13 +145,17 @@ def _calibration_ids(
     return legible(prompted, [reference.token_ids(text) for text in prompted])
 
 
-def _quantize(graphs: Graphs, ids: Sequence[Sequence[int]]) -> Graphs:
-    """Both graphs in INT8, with the same weights bit for bit."""
+def _quantize(graphs: Graphs, ids: Sequence[Sequence[int]]) -> tuple[Graphs, Made]:
+    """Both graphs in INT8, with the same weights bit for bit; what was done, and the recipe."""
     calibration = calibrate(graphs["graph"], ids, moments=RECIPE.needs_moments)
-    return {name: quantize(graph, RECIPE, calibration)[0] for name, graph in graphs.items()}
+    small = {name: quantize(graph, RECIPE, calibration) for name, graph in graphs.items()}
+    done = {**small["graph"][1].to_dict(), "recipe": RECIPE.to_dict()}
+    return {name: graph for name, (graph, _) in small.items()}, done
 
 
-def _result(request: Request, checkpoint: Checkpoint, manifest: Manifest, seconds: float) -> Result:
+def _result(
+    request: Request, checkpoint: Checkpoint, manifest: Manifest, made: Made, seconds: float
+) -> Result:
     weights = checkpoint.transformer.glob("model*.safetensors")
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
@@ -154,6 +168,7 @@ def _result(request: Request, checkpoint: Checkpoint, manifest: Manifest, second
             for dtype in request.dtypes
         },
         parity=dict(manifest.parity),
+        graph=made["graph"],
         seconds=seconds,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from report_samples import LABELLED, manifest, measured
+from report_samples import GRAPH, LABELLED, manifest, measured
 
 from edgembed.manifest import Manifest, Source
 from edgembed.prompts import Prompts
@@ -66,6 +66,13 @@ def test_figures_are_the_reports() -> None:
             assert figures.cosine(own[key]) in card
     assert "torch 82.03, int8 81.99, float32 82.03" in card
     assert "| `tokenizer.json` | 3,999,437 |" in card
+
+
+def test_what_was_left_of_the_graph_is_one_line() -> None:
+    card = model_card(manifest(), measured(12, graph=GRAPH).report, FILES)
+    line = "| graph | attention fused in 5 of 6 layers; left as optimum exported it: 2 MatMul, "
+    assert card.count(line + "1 Softmax, 3 Where |\n") == 1
+    assert "| graph |" not in _card()  # measurements from before it was kept
 
 
 def test_prompts_are_shown_as_they_are() -> None:

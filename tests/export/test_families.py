@@ -6,6 +6,7 @@ sentence-transformers' answer, what the graphs consist of, and that loading them
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -22,8 +23,11 @@ from sentence_transformers import SentenceTransformer
 from edgembed import Embedder
 from edgembed_export.assemble import LAYOUT
 from edgembed_export.errors import CheckpointError
+from edgembed_export.int8.recipe import RECIPE
+from edgembed_export.int8.weights import is_pair_safe
 from edgembed_export.parity import Tolerance
 from edgembed_export.pipeline import Request, Result, export
+from edgembed_export.report.graphs import left
 
 # Random weights quantise worse than trained ones, and a tiny model worse than a large one.
 TOLERANCE = Tolerance(int8_min=0.97, int8_mean=0.99)
@@ -115,6 +119,43 @@ def test_graphs_are_as_lean_as_the_family_allows(family: Family, result: Result)
         if family.lean:
             assert plain["MultiHeadAttention"] == small["MultiHeadAttention"] == LAYERS
             assert plain["MatMul"] == plain["Softmax"] == plain["Erf"] == 0
+
+
+def test_what_was_left_unfused_is_said(family: Family, result: Result) -> None:
+    """In parity.json, of these very files; in words where it is anything."""
+    report = json.loads((result.out / "parity.json").read_text(encoding="utf-8"))
+    for kind, key in (("maskless", "graph"), ("masked", "masked_graph")):
+        own = report["graph"][kind]
+        assert own["operators"] == _operators(result.out / LAYOUT["float32"][key])
+        assert (own["lean"], own["layers"]) == (family.lean, LAYERS)
+        assert {"MatMul", "Softmax"} <= set(own["left"]) or family.lean
+        assert not {"MatMul", "Softmax", "Erf"} & set(own["left"]) or not family.lean
+    words = left(report["graph"])
+    said = [line for line in result.text().splitlines() if "left as optimum exported it" in line]
+    assert len(said) == bool(words)
+    assert words in "".join(said)
+    for page in ("parity.html", "README.md"):
+        shown = (result.out / page).read_text(encoding="utf-8")
+        assert f"left as optimum exported it: {words or 'nothing'}" in shown
+
+
+def test_what_the_quantiser_did_is_said(result: Result) -> None:
+    """Counts of parity.json's "int8", counted again in the written graph."""
+    done = json.loads((result.out / "parity.json").read_text(encoding="utf-8"))["int8"]
+    assert done["recipe"] == json.loads(json.dumps(RECIPE.to_dict()))
+    plain, small = (ir.load(result.out / LAYOUT[d]["graph"]) for d in ("float32", "int8"))
+    assert done["layers"] == sum(node.op_type == "Gemm" for node in plain.graph)
+    tensors = {name: value.const_value for name, value in small.graph.initializers.items()}
+    shapes = {name: tuple(t.shape) for name, t in tensors.items() if t is not None}
+    parts = [shape[0] for name, shape in shapes.items() if name.endswith(".parts")]
+    assert done["split_channels"] == sum(parts)
+    assert done["smoothed"] == sum(name.endswith(".smooth") for name in shapes)
+    matrices = [
+        tensors[node.inputs[1].name].numpy()
+        for node in small.graph
+        if node.op_type == "DynamicQuantizeMatMul"
+    ]
+    assert done["pair_safe"] is all(is_pair_safe(matrix) for matrix in matrices) is True
 
 
 def test_loading_any_graph_is_silent(root: Path) -> None:

@@ -1,27 +1,21 @@
 """MODEL to a folder: folders, names that cannot be, and a hub on loopback that plays the real one.
 
-huggingface_hub reads HF_ENDPOINT when it is imported, so what talks to a hub runs in a process of
-its own.
+What talks to a hub runs in a process of its own: see small_hub.py.
 """
 
 from __future__ import annotations
 
-import hashlib
-import http.server
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import pytest
+from small_hub import COMMIT, environment, serve
 
 from edgembed_export.errors import ArgumentsError
 from edgembed_export.hub import locate
 from support import python
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 LOCATE = """
 import json, sys
@@ -48,14 +42,7 @@ def ask(endpoint: str, home: Path, model: str, revision: str = "") -> dict[str, 
         LOCATE,
         model,
         revision,
-        HF_ENDPOINT=endpoint,
-        HF_HOME=str(home),
-        HF_HUB_OFFLINE=None,
-        HF_TOKEN=None,
-        HF_HUB_DISABLE_TELEMETRY="1",
-        HF_HUB_DISABLE_XET="1",
-        NO_PROXY="*",
-        no_proxy="*",
+        **environment(endpoint, home),
     )
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -103,72 +90,11 @@ def test_a_hub_that_refuses_the_connection(tmp_path: Path) -> None:
 # --- a small hub
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """Two calls of the real API: a model's facts, and a file at a commit."""
-
-    folder: Path
-    asked: list[str]
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = unquote(urlparse(self.path).path)
-        type(self).asked.append(f"{self.command} {path}")
-        names = sorted(
-            p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file()
-        )
-        api = "/api/models/owner/name"
-        if path in (api, f"{api}/revision/main", f"{api}/revision/v1", f"{api}/revision/{COMMIT}"):
-            facts = {
-                "_id": "1",
-                "id": "owner/name",
-                "modelId": "owner/name",
-                "sha": COMMIT,
-                "private": False,
-                "tags": [],
-                "downloads": 0,
-                "likes": 0,
-                "siblings": [{"rfilename": name} for name in names],
-            }
-            return self.answer(200, json.dumps(facts).encode(), "application/json")
-        prefix = f"/owner/name/resolve/{COMMIT}/"
-        name = path.removeprefix(prefix)
-        if path.startswith(prefix) and name in names:
-            return self.answer(200, (self.folder / name).read_bytes(), "application/octet-stream")
-        self.answer(404, b"{}", "application/json", {"X-Error-Code": "RepoNotFound"})
-        return None
-
-    def answer(self, code: int, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
-        self.send_response(code)
-        headers = {
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
-            "X-Repo-Commit": COMMIT,
-            "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
-            **(more or {}),
-        }
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
-
 @pytest.fixture
 def hub(own_checkpoint: Path) -> Iterator[tuple[str, Path, list[str]]]:
     """Its address, the folder it serves, and what it has been asked for."""
-    asked: list[str] = []
-    handler = type("OwnHub", (Hub,), {"folder": own_checkpoint, "asked": asked})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", own_checkpoint, asked
-        server.shutdown()
-        thread.join()
+    with serve(own_checkpoint, "owner/name") as (address, asked):
+        yield address, own_checkpoint, asked
 
 
 @pytest.mark.parametrize("revision", ["", "main", "v1", COMMIT])

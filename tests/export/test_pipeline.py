@@ -62,7 +62,8 @@ CONVENTIONS = {
 
 
 def test_files_are_the_hubs_conventions(exported: Folder) -> None:
-    assert set(snapshot(exported("tiny-frida"))) >= CONVENTIONS
+    assert set(snapshot(exported("tiny-frida"))) >= CONVENTIONS | {"vocab.txt"}
+    assert "vocab.txt" not in snapshot(exported("tiny-xlmr"))  # no WordPiece
     assert (exported("tiny-frida") / "2_Normalize").is_dir()
     assert not (exported("tiny-xlmr") / "2_Normalize").exists()  # it does not normalise
 
@@ -149,6 +150,8 @@ def test_the_checkpoint_is_left_as_it_was(
     assert bundle.manifest.default_dtype == "float32"
     assert bundle.manifest.max_seq_length == 20
     assert not list((tmp_path / "out" / "onnx").glob("*quantized*"))
+    report = json.loads((tmp_path / "out" / "parity.json").read_text(encoding="utf-8"))
+    assert ("graph" in report, "int8" in report) == (True, False)
     settings = json.loads((tmp_path / "out" / "sentence_bert_config.json").read_text())
     assert settings["max_seq_length"] == 20
 
@@ -175,6 +178,8 @@ def test_a_command_of_its_own_process(arguments: list[str], tmp_path: Path) -> N
     assert result["out"] == str(tmp_path / "out")
     assert set(result["bytes_after"]) == {"int8", "float32"}
     assert result["parity"]["float32"]["min"] >= 1 - 1e-6
+    written = json.loads((tmp_path / "out" / "parity.json").read_text(encoding="utf-8"))
+    assert result["graph"] == written["graph"]
     assert "[1/6] load" in done.stderr.decode()
     assert Embedder(tmp_path / "out").encode("Кошка").shape == (48,)
     before = snapshot(tmp_path)

@@ -7,14 +7,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from report_samples import HOSTILE, LABELLED, manifest, measured
+from report_samples import GRAPH, HOSTILE, INT8, LABELLED, manifest, measured
 
 from edgembed.manifest import Source
 from edgembed_export.report import figures
+from edgembed_export.report.graphs import left, summary
 from edgembed_export.report.html import text
 from edgembed_export.report.measured import Measured, sample_similarities
 from edgembed_export.report.page import parity_page
 
+MORE = {"labelled": LABELLED, "graph": GRAPH, "int8": INT8}
 VOID = {"meta", "br", "img"}
 
 
@@ -45,7 +47,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return parity_page(measured(labelled=LABELLED), manifest())
+    return parity_page(measured(**MORE), manifest())
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,7 @@ def test_a_hostile_model_name() -> None:
 
 
 def test_same_measurements_same_bytes(html: str) -> None:
-    assert parity_page(measured(labelled=LABELLED), manifest()) == html
+    assert parity_page(measured(**MORE), manifest()) == html
 
 
 def test_ids_are_unique_and_found(html: str) -> None:
@@ -139,9 +141,48 @@ def test_figures_are_the_reports(page: Page) -> None:
         assert figure in shown
 
 
+def test_what_was_done_to_graph_and_weights_is_shown(page: Page) -> None:
+    shown = "".join(page.texts)
+    assert "attention fused in 5 of 6 layers" in shown
+    assert "left as optimum exported it: 2 MatMul, 1 Softmax, 3 Where." in shown
+    rows = _rows(page)
+    assert ["attention as one node", "5", "5"] in rows
+    assert ["mask taken out", "6", "0"] in rows
+    assert ["odd", "41", "0"] in rows  # no pattern is dropped for want of words
+    assert ["nodes", "44", "47"] in rows
+    assert "norm as one node" not in shown  # it matched nowhere
+    assert ["outlier channels split", "83"] in rows
+    assert ["feed-forward units kept in float32", "79"] in rows
+    assert ["free of 16-bit saturation on every CPU", "yes"] in rows
+    assert 'Recipe: smooth [["qkv", 0.7]] · split 8 · rounding "gptq"' in shown
+
+
+def _rows(page: Page) -> list[list[str]]:
+    """The lines of all tables: consecutive texts, cut at line ends."""
+    lines = "".join(page.texts).split("\n\n")
+    return [[cell for cell in line.split("\n") if cell] for line in lines]
+
+
+def test_a_graph_that_is_lean_leaves_nothing() -> None:
+    lean = {**GRAPH["maskless"], "left": {}, "operators": {"MultiHeadAttention": 6}}
+    whole = {"maskless": lean, "masked": lean}
+    assert left(whole) == ""
+    assert summary(whole) == (
+        "attention fused in 6 of 6 layers; left as optimum exported it: nothing"
+    )
+    unsaid = {kind: {**lean, "layers": 0} for kind in whole}  # a config that does not count them
+    assert summary(unsaid).startswith("attention fused in 6 layers;")
+
+
+def test_unsafe_weights_are_said_to_be_so() -> None:
+    shown = parity_page(measured(12, int8={**INT8, "pair_safe": False}), manifest())
+    assert ["free of 16-bit saturation on every CPU", "no"] in _rows(Page(shown))
+
+
 def test_what_was_not_measured_is_not_shown() -> None:
-    shown = parity_page(measured(12), manifest())
+    shown = parity_page(measured(12), manifest())  # as of bundles from before these were kept
     assert "Spearman" not in shown
+    assert "What was made of" not in shown
     local = parity_page(measured(12), manifest(model=Source("folder")))
     assert 'href="http' not in local
     assert "licence not stated" in local

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgembed.manifest import Manifest
-from edgembed_export.report import figures
+from edgembed_export.report import figures, graphs
 from edgembed_export.report.snippets import Snippet, snippets
 
 _TAGS = ("edgembed", "sentence-transformers", "onnx", "feature-extraction", "transformers.js")
@@ -52,7 +52,7 @@ def model_card(
     parts = [
         _front_matter(manifest, languages),
         f"# {_plain(manifest.model.id)}, as an edgembed bundle\n",
-        _origin(manifest),
+        _origin(manifest, report),
         "## How close it is to the original\n",
         *_parity(report),
         "## Prompts\n",
@@ -83,7 +83,7 @@ def _front_matter(manifest: Manifest, languages: Sequence[str]) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _origin(manifest: Manifest) -> str:
+def _origin(manifest: Manifest, report: Mapping[str, Any]) -> str:
     model = manifest.model
     rows = [
         ["source", _source(manifest)],
@@ -95,6 +95,7 @@ def _origin(manifest: Manifest) -> str:
         ["similarity", manifest.similarity_fn_name],
         ["weights", ", ".join(f"{d}{' (default)' * (d == manifest.default_dtype)}"
                               for d in manifest.dtypes)],
+        *([["graph", graphs.summary(made)]] if (made := report.get("graph")) else []),
     ]  # fmt: skip
     return (
         "Exported by `edgembed-export` to ONNX that runs on a CPU without torch. The weights "

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from edgembed.manifest import Manifest, Source
-from edgembed_export.report import figures, plots
+from edgembed_export.report import figures, graphs, plots
 from edgembed_export.report.html import Html, document, figure, table, tag, text
 from edgembed_export.report.measured import Measured
 
@@ -44,6 +44,7 @@ def parity_page(measured: Measured, manifest: Manifest) -> str:
         tag("h2", text("The worst texts")),
         *_worst(measured.report),
         *_others(measured.report),
+        *graphs.sections(measured.report),
         tag("h2", text("Measured on")),
         _tools(manifest),
     )
