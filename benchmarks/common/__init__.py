@@ -1,1 +1,1 @@
-"""What every benchmark shares: statistics, texts of known length, the machine, Markdown tables."""
+"""What benchmarks share and `edgembed bench` has no use for; the rest is in edgembed.bench."""

@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
-from common.stats import percentile
 from common.tables import number, table
 from edgembed import Embedder
+from edgembed.bench.stats import percentile
 from edgembed.pooling import normalize, pool
 
 

@@ -18,6 +18,8 @@ import numpy.typing as npt
 import venvs
 from catalogue import Peer
 
+from edgembed.bench.memory import Memory, resident
+
 _WORKER = Path(__file__).with_name("worker.py")
 # Left by some hosts to steer OpenBLAS to another kernel than the CPU deserves.
 _REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH")
@@ -65,7 +67,8 @@ class Worker:
                 env=_environment(launch.threads),
             )  # fmt: skip
         try:
-            self.ready = self._answer()
+            # While it waits for a request nothing changes: its memory is that of the first vector.
+            self.ready = self._answer() | {"memory": self.memory()}
         except WorkerError:
             self.close()
             raise
@@ -89,6 +92,13 @@ class Worker:
         raw = np.frombuffer(base64.b64decode(answer["vectors"]), np.float32)
         vectors: npt.NDArray[np.float32] = raw.reshape(answer["shape"])
         return vectors
+
+    def memory(self) -> Memory:
+        """Its resident bytes now, and at their highest."""
+        found = resident(self._process.pid)
+        if found is None:
+            raise WorkerError(f"{self._launch.label}: it is gone, or this is not Linux")
+        return found
 
     def time(
         self, groups: list[list[str]], batch: int, repeats: int, warmup: int = 1

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from client import Launch, Worker, WorkerError
 
-from common.stats import summary
+from edgembed.bench.stats import summary
 
 BATCHES = (1, 4, 8, 16, 32)
 _SETTLE = 0.25  # seconds: OpenMP's threads spin on for 0.2 s after a turn of several threads

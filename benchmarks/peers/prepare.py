@@ -71,6 +71,7 @@ def model_bytes(peer: Peer, models: Path) -> int:
         manifest = json.loads((folder / "manifest.json").read_text())
         own = manifest["dtypes"][peer.dtype]
         files = {"manifest.json", manifest["tokenizer"], own["graph"], own["data"]}
+        files |= {name for name in [manifest.get("vocabulary")] if name}
     else:
         found = (path for pattern in peer.files for path in folder.glob(pattern))
         files = {str(path.relative_to(folder)) for path in found if path.is_file()}

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/run.py --work DIR --frida-shape DIR --english FILE --russian FILE
 
-See README.md. Needs numpy, tokenizers and matplotlib itself; makes every other environment.
+See README.md. Needs edgembed and matplotlib itself; makes every other environment.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ import venvs
 from catalogue import BUILD, REFERENCE, Peer, choose
 from client import Launch
 
-from common.machine import describe
-from common.texts import TextCutter, load_lines, load_tokenizer, log_normal_lengths
+from common.texts import load_lines
+from edgembed.bench.machine import describe
+from edgembed.bench.texts import TextCutter, log_normal_lengths, token_counter
 
 STAGES = ("setup", "prepare", "accuracy", "latency", "throughput", "cold", "roofline", "report")
 TOKENS = (8, 32, 128, 512)
@@ -157,7 +158,8 @@ class Bench:
         self.options, self.key, self.failures = options, key, failures
         russian = options.russian if key == "F" else []
         self.lines = load_lines([*options.english, *russian])
-        self.cutter = TextCutter(load_tokenizer(models / "checkpoint"), self.lines)
+        tokenizer = (models / "checkpoint" / "tokenizer.json").read_bytes()
+        self.cutter = TextCutter(token_counter(tokenizer), self.lines)
         home = options.work
         self.launches = [Launch(p, home / "venvs", models, home / "logs" / key) for p in peers]
         self.budgets = [int(count) for count in options.threads.split(",")]
@@ -193,7 +195,7 @@ class Bench:
             with measure.running(launches, texts[0], self.failures) as workers:
                 found = measure.throughput(workers, texts, self.options.passes, threads, log)
                 for name, worker in workers.items():
-                    found[name]["memory"] = worker.ask(op="memory")
+                    found[name]["memory"] = worker.memory()
             store.put({"models": {self.key: {"throughput": {str(threads): found}}}}, depth=4)
 
     def cold(self, store: results.Results) -> None:

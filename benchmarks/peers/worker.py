@@ -58,17 +58,7 @@ def load(arguments: list[str]) -> tuple[Any, dict[str, Any]]:
         "total": done - float(spawned),
         "cpu": time.process_time(),
     }
-    return adapter, {"cold": parts, "memory": memory()}
-
-
-def memory() -> dict[str, int]:
-    """Resident bytes now and at their highest."""
-    with open("/proc/self/status") as status:  # noqa: PTH123  (pathlib is not imported: it costs)
-        fields = dict(line.split(":", 1) for line in status)
-    return {
-        "rss": int(fields["VmRSS"].split()[0]) * 1024,
-        "peak": int(fields["VmHWM"].split()[0]) * 1024,
-    }
+    return adapter, {"cold": parts}
 
 
 def encode(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +89,7 @@ def main() -> None:
     os.dup2(2, 1)
     adapter, ready = load(sys.argv[1:])
     print(json.dumps(ready), file=answers)
-    operations = {"encode": encode, "time": measure, "memory": lambda *_: memory()}
+    operations = {"encode": encode, "time": measure}
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(operations[request["op"]](adapter, request)), file=answers)

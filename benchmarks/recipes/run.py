@@ -26,8 +26,8 @@ import numpy as np
 import onnx_ir as ir
 
 import edgembed  # noqa: F401  (turns onnxruntime's telemetry off before it is imported)
-from common.machine import describe
 from common.tables import table
+from edgembed.bench.machine import describe
 from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts

@@ -1,4 +1,4 @@
-"""The command line: `edgembed COMMAND BUNDLE ...`.
+"""The command line: `edgembed COMMAND ...`.
 
 A thin shell: each command is a module with `add(commands)` for its arguments and `run(args)`,
 which returns the exit code. The model code is imported inside run, so that --help is quick.
@@ -14,11 +14,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from edgembed.cli import encode, info, similarity
+from edgembed.cli import bench, encode, info, similarity, slim
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.version import __version__
 
-_COMMANDS = (encode, similarity, info)
+_COMMANDS = (encode, similarity, info, bench, slim)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,38 @@
+"""Russian and English sentences of everyday words, to cut the texts of a measurement from."""
+
+from __future__ import annotations
+
+SENTENCES = (
+    "Утренний поезд опоздал на сорок минут, и все успели выпить по второй чашке кофе.",
+    "Библиотека на соседней улице открыта по выходным с десяти до шести.",
+    "Чтобы вернуть товар, приложите чек и опишите, что именно вам не подошло.",
+    "Учёные измерили температуру воды в озере и сравнили её с данными прошлых лет.",
+    "Где можно быстро обменять деньги недалеко от вокзала?",
+    "Мы переехали в новый офис, поэтому пропуска придётся оформить заново.",
+    "Рецепт простой: нарежьте овощи, добавьте масло и тушите двадцать минут.",
+    "Команда проиграла первый тайм, но после перерыва забила три мяча подряд.",
+    "Приложение закрывается само, когда я пытаюсь загрузить большую фотографию.",
+    "Договор вступает в силу со дня подписания и действует в течение одного года.",
+    "Бабушка посадила под окном яблоню, и теперь она выше крыши.",
+    "Курс валюты почти не изменился, хотя эксперты ожидали заметного роста.",
+    "Как научить ребёнка читать, если буквы кажутся ему скучными?",
+    "Дорога через перевал закрыта из-за снега до конца недели.",
+    "Новая версия программы работает вдвое быстрее и занимает меньше памяти.",
+    "Врач посоветовал больше гулять, раньше ложиться спать и пить тёплую воду.",
+    "The evening ferry was full, so we waited on the pier and watched the gulls.",
+    "Please attach the invoice and a short description of what arrived broken.",
+    "Researchers compared two methods and found that the simpler one was more accurate.",
+    "How do I change the language of the keyboard on my phone?",
+    "The museum is closed on Mondays, but its garden is open every day until sunset.",
+    "Our team moved the database to another server without stopping the service.",
+    "Cut the bread into thick slices, brush them with oil, and bake until golden.",
+    "The bridge was built in eighteen months by workers from four countries.",
+    "My order has not been delivered, although the page says that it has.",
+    "Heavy rain is expected in the north, while the coast will stay dry and warm.",
+    "A good password is long, is used in one place only, and is easy for you to remember.",
+    "She learned to play the piano at fifty and gave her first concert at sixty.",
+    "The contract may be ended by either side with a notice of thirty days.",
+    "Which of these bicycles is better for short trips with a child?",
+    "Prices of apartments fell last spring and have hardly changed since then.",
+    "The old clock in the hall stopped at noon, and nobody noticed until dinner.",
+)

@@ -1,0 +1,64 @@
+"""`edgembed bench BUNDLE`: how fast, cold and small a bundle is on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from edgembed.cli.options import Commands, add_command
+from edgembed.cli.outputs import replacing
+
+
+def add(commands: Commands) -> None:
+    """The command's arguments."""
+    command = add_command(
+        commands, "bench", "Measure latency, throughput, cold start and memory on this machine."
+    )
+    command.add_argument(
+        "--dtype", help="int8, float32 (default: all that the bundle has, side by side)"
+    )
+    command.add_argument(
+        "--threads", type=int, help="the most threads (default: as many as this process may use)"
+    )
+    command.add_argument(
+        "--seconds",
+        type=float,
+        default=20,
+        help="what it may take, roughly; longer is steadier (default: %(default)s)",
+    )
+    command.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write every figure as JSON, too; - for stdout, in place of the tables",
+    )
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, say on stderr what is being measured, and print tables or JSON."""
+    from edgembed.bench.run import Bench
+    from edgembed.bench.show import lines
+
+    dtypes = args.dtype.split(",") if args.dtype else ()
+    bench = Bench(Path(args.bundle), dtypes, args.threads, args.seconds, _say)
+    with ExitStack() as stack:  # a FILE that cannot be written is an error before the measuring
+        stream: BinaryIO | None = None
+        if args.json not in (None, "-"):
+            stream = stack.enter_context(replacing(Path(args.json)))
+        report = bench.run()
+        if stream:
+            stream.write(_json(report))
+    print(_json(report).decode(), end="") if args.json == "-" else print("\n".join(lines(report)))
+    return 0
+
+
+def _json(report: object) -> bytes:
+    return (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _say(what: str) -> None:
+    print(f"edgembed: measuring {what}", file=sys.stderr)

@@ -1,0 +1,76 @@
+"""benchmarks/peers: a worker, started and asked as the bench does it, on a real bundle.
+
+The whole bench takes hours and a dozen environments; this one is at hand.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgembed import Embedder
+from support import ROOT
+
+TEXTS = ["Кошка сидит на окне.", "The cat", "a"]
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The bench's own modules, which are no package; gone again afterwards."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "peers")
+    before = set(sys.modules)
+    import measure as found  # type: ignore[import-not-found]
+
+    yield found
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def launch(measure: Any, bundles: Path, tmp_path: Path) -> Any:
+    (tmp_path / "venvs").mkdir()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "venvs" / "edgembed").symlink_to(sys.prefix, target_is_directory=True)
+    (tmp_path / "models" / "edgembed").symlink_to(bundles / "tiny-frida")
+    from catalogue import choose  # type: ignore[import-not-found]
+
+    (peer,) = choose("edgembed-int8")
+    return measure.Launch(peer, tmp_path / "venvs", tmp_path / "models", tmp_path / "logs")
+
+
+def test_a_worker_gives_vectors_times_and_memory(measure: Any, launch: Any, bundles: Path) -> None:
+    failures: dict[str, str] = {}
+    with measure.running([launch], "a cat", failures) as workers:
+        assert failures == {}
+        worker = workers["edgembed-int8"]
+        own = Embedder(bundles / "tiny-frida", dtype="int8").encode(TEXTS, prompt="")
+        np.testing.assert_array_equal(worker.vectors(TEXTS, 2), own)
+        assert len(worker.time([TEXTS], 2, repeats=3)["wall"]) == 3
+        assert set(worker.ready["cold"]) == {"python", "import", "load", "first", "total", "cpu"}
+        assert 10e6 < worker.ready["memory"]["rss"] <= worker.memory()["peak"]
+
+
+def test_latency_throughput_and_cold_start(measure: Any, launch: Any) -> None:
+    with measure.running([launch], "a", {}) as workers:
+        latency = measure.latency(workers, {8: TEXTS}, rounds=2, turn_seconds=0.01, threads=1)
+        rates = measure.throughput(workers, TEXTS * 8, passes=1, threads=1, log=lambda _: None)
+    assert latency["edgembed-int8"]["8"]["wall_ms"]["median"] > 0
+    assert rates["edgembed-int8"]["texts_per_second"] > 0
+    cold = measure.cold_start([launch], "a", rounds=1, slow_rounds=1)["edgembed-int8"]
+    assert cold["seconds"]["total"]["median"] > 0
+    assert cold["rss"] > 10e6
+
+
+def test_a_peer_that_cannot_start_is_noted_and_left_out(measure: Any, launch: Any) -> None:
+    (launch.models / "edgembed").unlink()
+    failures: dict[str, str] = {}
+    with measure.running([launch], "a", failures) as workers:
+        assert workers == {}
+    assert "no bundle" in failures["edgembed-int8"]
