@@ -20,7 +20,7 @@ from edgembed.errors import (
 
 GRAPH = "onnx/model_nomask.onnx"
 INT8_DATA = "onnx/model_quantized.onnx_data"
-LOADED = (GRAPH, "onnx/model.onnx_data", "tokenizer.json")
+LOADED = (GRAPH, "onnx/model.onnx_data", "tokenizer.json", "vocab.txt")
 # Not loaded by this runtime, but by other people's tools: checked all the same.
 BESIDE = ("onnx/model.onnx", "config.json", "1_Pooling/config.json", "onnx/model_quantized.onnx")
 

@@ -132,7 +132,7 @@ def holder(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 def test_required_names_all_fields() -> None:
-    assert sorted([*REQUIRED, "default_prompt_name"]) == sorted(document())
+    assert sorted([*REQUIRED, "default_prompt_name", "vocabulary"]) == sorted(document())
 
 
 def change(path: tuple[Any, ...], new: Any) -> bytes:

@@ -110,3 +110,19 @@ def test_a_users_own_telemetry_setting_stands() -> None:
     script = "import os, edgembed.session; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     done = python("-c", script, ORT_DISABLE_TELEMETRY="true")
     assert done.stdout.strip() == b"true"
+
+
+def test_a_program_with_an_arena_of_its_own_keeps_it(bundles: Path) -> None:
+    script = """
+import os, sys
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort
+arena = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+place = ort.OrtMemoryInfo("Cpu", arena, 0, ort.OrtMemType.DEFAULT)
+ort.create_and_register_allocator(place, None)
+from edgembed import Embedder
+model = Embedder(sys.argv[1], canaries="refuse")
+print(model.encode(["The cat"] * 3).shape)
+"""
+    done = python("-c", script, bundles / "tiny-frida")
+    assert done.stdout.strip() == b"(3, 48)", done.stderr.decode()

@@ -52,8 +52,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Embedder brings numpy and onnxruntime with it; the command line's --help needs neither.
     if name == "Embedder":
-        from edgembed.embedder import Embedder
+        from edgembed.startup import quick_imports
 
+        with quick_imports():
+            from edgembed.embedder import Embedder
         return Embedder
     raise AttributeError(f"module 'edgembed' has no attribute {name!r}")
 

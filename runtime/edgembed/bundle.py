@@ -13,9 +13,8 @@ import hashlib
 import mmap
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edgembed.errors import ArgumentError, BundleNotFoundError, IntegrityError
 from edgembed.manifest import FILE_NAME, Artifact, Manifest, Weights
@@ -27,8 +26,7 @@ _REMEDY = "export or download the bundle again"
 Content = bytes | mmap.mmap
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """A folder with a manifest. Opening it reads the manifest only."""
 
     folder: Path
@@ -67,18 +65,29 @@ class Bundle:
     def read(self, dtype: str) -> dict[str, Content]:
         """Every artifact that this dtype needs, checked, by path inside the bundle.
 
+        That is what `read_weights` and `read_beside` give, together.
+        """
+        return self.read_weights(dtype) | self.read_beside(dtype)
+
+    def read_weights(self, dtype: str) -> dict[str, Content]:
+        """Graph and data of one dtype, checked; hashing them takes long and needs no GIL."""
+        own = self.weights(dtype)
+        return {name: self._read_one(name) for name in (own.data, own.graph)}
+
+    def read_beside(self, dtype: str) -> dict[str, Content]:
+        """Tokenizer and vocabulary, checked.
+
         All other artifacts are checked too, except the weights of other dtypes, of which presence
         and size are: hashing what is not loaded would only make loading slower.
         `verify` checks those as well.
         """
         own = self.weights(dtype)
-        skipped = {w.data for w in self.manifest.dtypes.values()} - {own.data}
-        names = [name for name in self.manifest.artifacts if name not in skipped]
-        for name in skipped:
+        data = {weights.data for weights in self.manifest.dtypes.values()}
+        for name in data - {own.data}:
             _check_size(self.folder / name, name, self.manifest.artifacts[name])
-        with ThreadPoolExecutor(4) as pool:  # hashing releases the GIL
-            contents = dict(zip(names, pool.map(self._read_one, names), strict=True))
-        needed = {own.graph, own.data, self.manifest.tokenizer}
+        beside = [name for name in self.manifest.artifacts if name not in {own.graph, *data}]
+        contents = {name: self._read_one(name) for name in beside}
+        needed = {self.manifest.tokenizer, self.manifest.vocabulary}
         return {name: content for name, content in contents.items() if name in needed}
 
     def verify(self) -> None:
@@ -96,9 +105,14 @@ class Bundle:
                 f"{name} is not the file that was exported (its SHA-256 differs from "
                 f"{FILE_NAME}): {_REMEDY}"
             )
-        if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            content.madvise(mmap.MADV_DONTNEED)  # hashed; what is used will be read again
+        release(content)
         return content
+
+
+def release(content: Content) -> None:
+    """Give a mapped file's pages back; those that are used again are read again."""
+    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        content.madvise(mmap.MADV_DONTNEED)
 
 
 def _map(path: Path) -> Content:

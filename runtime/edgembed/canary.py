@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ def tolerance(parity_mean: float | None) -> float:
     return TOLERANCE if parity_mean is None else max(TOLERANCE, 2 * (1 - parity_mean))
 
 
-@dataclass(frozen=True)
-class Canary:
+class Canary(NamedTuple):
     """A text, with its prompt already before it, and its vector under each dtype."""
 
     text: str

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from edgembed.errors import ManifestError
 
@@ -23,8 +22,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(NamedTuple):
     """One JSON object, and where in which file it stands."""
 
     value: dict[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from edgembed.engine import CanaryCheck, Embedding, Engine
 from edgembed.errors import ArgumentError, TruncationWarning
+from edgembed.log import logger, shows_info
 from edgembed.outputs import KEEP, EncodeOptions, OutputValue, check_positive, refuse_torch
 from edgembed.pooling import Float32
 from edgembed.precision import Precision
@@ -25,7 +25,6 @@ from edgembed.warn import warn
 
 Vectors = npt.NDArray[Any]
 _Kept = TypeVar("_Kept")
-_logger = logging.getLogger("edgembed")
 
 
 class Embedder:
@@ -58,8 +57,8 @@ class Embedder:
         self._engine = Engine(bundle, dtype, threads)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts
-        if name := self._prompts.default_name:
-            _logger.info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
+        if (name := self._prompts.default_name) and shows_info():
+            logger().info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
         self._engine.check_canaries(canaries)
 
     @property

@@ -9,31 +9,32 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edgembed.bundle import Bundle, Content
+from edgembed.background import Background
+from edgembed.bundle import Bundle, Content, release
 from edgembed.canary import tolerance
 from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
 from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
-from edgembed.session import Sessions
 from edgembed.threads import available_threads
 from edgembed.tokenize import Int64, Tokenizer
 from edgembed.warn import warn
+
+if TYPE_CHECKING:
+    from edgembed.session import Sessions
 
 _MOST = 1024  # threads; more than any machine this is for
 Kept = TypeVar("Kept")
 CanaryCheck = Literal["warn", "refuse", "off"]
 
 
-@dataclass(frozen=True)
-class Embedding:
+class Embedding(NamedTuple):
     """What one text gave: ids (tokens,), token vectors (tokens, dim), vector (dim,)."""
 
     ids: Int64
@@ -53,20 +54,38 @@ class Engine:
         self.bundle = Bundle.open(folder)
         self.manifest = self.bundle.manifest
         self.dtype = self.manifest.default_dtype if dtype is None else dtype
+        self.fingerprint = self.bundle.weights(self.dtype).fingerprint
+        # Hashing and making the session need no GIL; importing onnxruntime and reading the
+        # tokenizer do. So each of the two threads has one of them.
+        with Background(self._load_sessions) as loading:
+            import edgembed.session  # noqa: F401
+
+            beside = self.bundle.read_beside(self.dtype)
+            self.tokenizer = self._load_tokenizer(beside)
+        self._sessions = loading.result()
+
+    def _load_sessions(self) -> Sessions:
         weights = self.bundle.weights(self.dtype)
-        self.fingerprint = weights.fingerprint
-        contents = self.bundle.read(self.dtype)
-        self._sessions = Sessions(
+        contents = self.bundle.read_weights(self.dtype)
+        from edgembed.session import Sessions
+
+        data = contents[weights.data]
+        sessions = Sessions(
             bytes(contents[weights.graph]),
-            _arrays(weights, contents[weights.data]),
+            _arrays(weights, data),
             (self.bundle.folder / weights.graph).parent,
+            release=partial(release, data),
         )
-        with ThreadPoolExecutor(1) as pool:  # the two loads overlap: both release the GIL
-            loading = pool.submit(self._sessions.get, self.threads)
-            self.tokenizer = Tokenizer(
-                bytes(contents[self.manifest.tokenizer]), self.manifest.max_seq_length
-            )
-            loading.result()
+        sessions.get(self.threads)
+        return sessions
+
+    def _load_tokenizer(self, beside: Mapping[str, Content]) -> Tokenizer:
+        name = self.manifest.vocabulary
+        return Tokenizer(
+            bytes(beside[self.manifest.tokenizer]),
+            self.manifest.max_seq_length,
+            None if name is None else bytes(beside[name]),
+        )
 
     def embed_many(
         self, texts: Sequence[str], skip: int, keep: Callable[[Embedding], Kept]
@@ -80,6 +99,8 @@ class Engine:
         if workers <= 1:
             yield from (keep(self.embed(text, skip)) for text in texts)
             return
+        from concurrent.futures import ThreadPoolExecutor  # not needed for the first vector
+
         executor = ThreadPoolExecutor(workers, "edgembed")
         try:
             yield from executor.map(lambda text: keep(self.embed(text, skip, threads=1)), texts)

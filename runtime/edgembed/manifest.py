@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from edgembed.canary import Canary
 from edgembed.checks import Fields
@@ -31,16 +31,14 @@ _MAX_DIMENSION = 65_536
 _MAX_SEQ_LENGTH = 1_000_000
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(NamedTuple):
     """One file of the bundle: its SHA-256 (hex) and its size in bytes."""
 
     sha256: str
     bytes: int
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """Where in the data file one weight stands: numpy dtype, shape, offset in bytes."""
 
     dtype: str
@@ -52,8 +50,7 @@ class Tensor:
         return math.prod(self.shape) * ITEM_BYTES[self.dtype]
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """One dtype's files, as paths inside the bundle, and the fingerprint of its vector space.
 
     graph: what this runtime runs, input_ids (1, tokens) int64 -> (1, tokens, dim) float32.
@@ -68,8 +65,7 @@ class Weights:
     tensors: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where the model came from: hub id (or folder name), pinned commit, licence."""
 
     id: str
@@ -80,7 +76,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A bundle's manifest; field by field as design and README describe it."""
+    """A bundle's manifest; field by field as design and README describe it.
+
+    vocabulary: the tokenizer's, as lines, where that loads faster (see wordpiece).
+    """
 
     model: Source
     dimension: int
@@ -94,6 +93,7 @@ class Manifest:
     dtypes: Mapping[str, Weights]
     artifacts: Mapping[str, Artifact]
     tokenizer: str = "tokenizer.json"
+    vocabulary: str | None = None
     canaries: tuple[Canary, ...] = ()
     parity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -103,7 +103,10 @@ class Manifest:
         document = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            **asdict(self),
+            **vars(self),
+            "model": self.model._asdict(),
+            "dtypes": {name: _weights_to_json(w) for name, w in self.dtypes.items()},
+            "artifacts": {name: a._asdict() for name, a in self.artifacts.items()},
             "prompts": dict(self.prompts.texts),
             "default_prompt_name": self.prompts.default_name,
             "canaries": [canary.to_json() for canary in self.canaries],
@@ -128,6 +131,7 @@ class Manifest:
             dtypes={name: _weights(w) for name, w in top.sections("dtypes", DTYPES)},
             artifacts={name: _artifact(a) for name, a in top.sections("artifacts")},
             tokenizer=top.relative_path("tokenizer"),
+            vocabulary=_optional_path(top, "vocabulary"),
             canaries=tuple(Canary.parse(c) for c in top.items("canaries")),
             parity={name: _parity(p) for name, p in top.sections("parity", DTYPES)},
             tools=top.strings("tools"),
@@ -138,7 +142,7 @@ class Manifest:
     def _check_references(self, top: Fields) -> None:
         if self.default_dtype not in self.dtypes:
             raise top.error("default_dtype", f"names {self.default_dtype!r}, which is not there")
-        named = {self.tokenizer}
+        named = {self.tokenizer, self.vocabulary or self.tokenizer}
         for weights in self.dtypes.values():
             named |= {weights.graph, weights.masked_graph, weights.data}
         if missing := sorted(named - set(self.artifacts)):
@@ -185,6 +189,15 @@ def _weights(section: Fields) -> Weights:
         fingerprint=section.hexadecimal("fingerprint"),
         tensors={name: _tensor(t) for name, t in section.named("tensors")},
     )
+
+
+def _weights_to_json(weights: Weights) -> dict[str, Any]:
+    tensors = {name: tensor._asdict() for name, tensor in weights.tensors.items()}
+    return {**weights._asdict(), "tensors": tensors}
+
+
+def _optional_path(section: Fields, name: str) -> str | None:
+    return None if section.optional_string(name) is None else section.relative_path(name)
 
 
 def _tensor(section: Fields) -> Tensor:

@@ -5,19 +5,17 @@ Source: sentence_transformers.util.quantize_embeddings, whose values these equal
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edgembed.errors import ArgumentError
+from edgembed.log import logger
 from edgembed.pooling import Float32
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8", "uint8", "binary", "ubinary")
-
-_logger = logging.getLogger("edgembed")
 
 
 def check_precision(precision: str) -> Precision:
@@ -47,7 +45,7 @@ def _scalar(embeddings: Float32, precision: Precision) -> npt.NDArray[Any]:
     if not len(embeddings):
         return embeddings.astype(precision)
     if len(embeddings) < 100:
-        _logger.warning(
+        logger().warning(
             "%s ranges are taken from only %d text(s); they are steadier from 100 or more",
             precision,
             len(embeddings),

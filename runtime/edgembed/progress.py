@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Iterable
 from typing import TypeVar
 
 from edgembed.errors import MissingExtraError
+from edgembed.log import shows_info
 
 _Item = TypeVar("_Item")
-_logger = logging.getLogger("edgembed")
 
 
 def progress(items: Iterable[_Item], total: int, show: bool | None) -> Iterable[_Item]:
@@ -19,7 +18,7 @@ def progress(items: Iterable[_Item], total: int, show: bool | None) -> Iterable[
     That None means so is sentence-transformers' convention. MissingExtraError where a bar was
     asked for and tqdm is not installed.
     """
-    if show is False or (show is None and not _logger.isEnabledFor(logging.INFO)):
+    if show is False or (show is None and not shows_info()):
         return items
     try:
         tqdm = importlib.import_module("tqdm")

@@ -6,12 +6,12 @@ A prompt can be named by its key in the checkpoint ("query") or by its prefix ("
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edgembed.errors import PromptError
+from edgembed.log import logger
 from edgembed.unicode import is_encodable
 
 # What encode_query and encode_document look for, first found wins. The first names of each are
@@ -20,7 +20,6 @@ QUERY_NAMES = ("query", "search_query")
 DOCUMENT_NAMES = ("document", "passage", "corpus", "search_document")
 
 _PREFIX = re.compile(r"(\w[\w -]*?):\s*")
-_logger = logging.getLogger("edgembed")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Prompts:
                 raise PromptError(f"a prompt and its name are valid Unicode texts, not {value!r}")
         if prompt is not None:
             if prompt_name is not None:
-                _logger.warning("prompt is given, so prompt_name=%r is ignored", prompt_name)
+                logger().warning("prompt is given, so prompt_name=%r is ignored", prompt_name)
             return prompt
         if prompt_name is None:
             return "" if self.default_name is None else self.texts[self.default_name]

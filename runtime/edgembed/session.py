@@ -7,8 +7,8 @@ which is why this module is the only one that imports it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,6 +23,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 _ERRORS_ONLY = 3
+_MB = 2**20
+# What the model computes with stands in these: a first region, which is kept, and those that are
+# added to it, which can be given back to the system. They are so large because malloc keeps what
+# is smaller than 32 MB for itself; pages that are not used take no memory.
+_FIRST_REGION, _NEXT_REGION = 4 * _MB, 64 * _MB
+# More tokens than this at once are a spike, whose memory is given back once it is over.
+_SPIKE_TOKENS = 512
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 # onnx.TensorProto.DataType, for the types that weights come in.
 _ONNX_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
@@ -57,17 +64,57 @@ class Session:
                 "onnxruntime, or export the bundle again with the version in use here"
             ) from error
         self._output = self._session.get_outputs()[0].name
+        self._spikes = _Spikes()
+        self._giving_back = ort.RunOptions()
+        self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def run(self, ids: npt.NDArray[np.int64]) -> Float32:
         """Token vectors of one text: (tokens,) int64 -> (tokens, dim) float32."""
+        self._spikes.begin(len(ids))
         try:
-            (hidden,) = self._session.run([self._output], {"input_ids": ids[None, :]})
+            token_embeddings = self._run(ids)
         except Exception as error:  # as above
             raise InferenceError(
                 f"onnxruntime failed on a text of {len(ids)} tokens: {error}"
             ) from error
-        token_embeddings: Float32 = hidden[0]
+        finally:
+            over = self._spikes.end(len(ids))
+        if over:  # memory can only be given back at the end of a run: a short one
+            self._run(ids[:2], self._giving_back)
+            self._spikes.given_back()
         return token_embeddings
+
+    def _run(self, ids: npt.NDArray[np.int64], options: Any = None) -> Float32:
+        """As run; a copy, because onnxruntime's own array stands in its arena and would keep it."""
+        (hidden,) = self._session.run([self._output], {"input_ids": ids[None, :]}, options)
+        token_embeddings: Float32 = hidden[0].copy()
+        return token_embeddings
+
+
+class _Spikes:
+    """Counts the tokens being run at once, to tell when many were and none are any more."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running = self._most = 0
+
+    def begin(self, tokens: int) -> None:
+        """A text of that many tokens begins to run."""
+        with self._lock:
+            self._running += tokens
+            self._most = max(self._most, self._running)
+
+    def end(self, tokens: int) -> bool:
+        """The text has been run; whether a spike is over, so that its memory can be given back."""
+        with self._lock:
+            self._running -= tokens
+            return not self._running and self._most > _SPIKE_TOKENS
+
+    def given_back(self) -> None:
+        """Forget the spike, unless a text that began meanwhile has kept its memory in use."""
+        with self._lock:
+            if not self._running:
+                self._most = 0
 
 
 class Sessions:
@@ -76,9 +123,20 @@ class Sessions:
     They share the weights' memory, but onnxruntime packs the matrices of each anew.
     """
 
-    def __init__(self, graph: bytes, weights: Mapping[str, npt.NDArray[Any]], folder: Path) -> None:
-        """As Session; nothing is loaded yet."""
+    def __init__(
+        self,
+        graph: bytes,
+        weights: Mapping[str, npt.NDArray[Any]],
+        folder: Path,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        """As Session; nothing is loaded yet.
+
+        release: called after each session is made, when most weights have been packed and will
+        not be read again.
+        """
         self._make = partial(Session, graph, weights, folder)
+        self._release = release
         self._sessions: dict[int, Session] = {}
         self._lock = Lock()
 
@@ -88,6 +146,7 @@ class Sessions:
             with self._lock:
                 if threads not in self._sessions:
                     self._sessions[threads] = self._make(threads)
+                    self._release()
         return self._sessions[threads]
 
 
@@ -96,12 +155,34 @@ def _as_value(array: npt.NDArray[Any]) -> Any:
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _ONNX_TYPES[array.dtype.name])
 
 
+@cache
+def _has_arena() -> bool:
+    """Register the arena that all sessions share; False where the program has one of its own."""
+    arena = {
+        "max_mem": 0,
+        "arena_extend_strategy": 0,  # by powers of two
+        "initial_chunk_size_bytes": _FIRST_REGION,
+        "initial_growth_chunk_size_bytes": _NEXT_REGION,
+        "max_dead_bytes_per_chunk": -1,  # onnxruntime's default
+    }
+    place = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    try:
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg(arena))
+    except Exception:  # as above: it says no more than that there is one
+        return False
+    return True
+
+
 def _options(threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if _has_arena():
+        options.add_session_config_entry("session.use_env_allocators", "1")
     # A thread that spins while it waits burns the quota of a small container.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY

@@ -17,8 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _SPLITTING = {"BertPreTokenizer", "Metaspace", "Whitespace", "WhitespaceSplit"}
 # A space between two letters or digits; [^\W_] is a letter or digit of any script.
@@ -28,8 +27,7 @@ _CHARACTERS_PER_TOKEN = 16
 _LARGEST_HEAD = 64
 
 
-@dataclass(frozen=True)
-class CutPoints:
+class CutPoints(NamedTuple):
     """Where texts may be cut for one tokenizer; enabled=False: nowhere."""
 
     enabled: bool

@@ -7,34 +7,48 @@ is overridden (all-MiniLM-L6-v2 ships 128 tokens of fixed padding, and its model
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as RustTokenizer
 
+from edgembed import wordpiece
 from edgembed.errors import ModelLoadError
 from edgembed.textcut import cut_points
 
 Int64 = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Tokens:
+class Tokens(NamedTuple):
     """One text's ids, (tokens,) int64, special tokens included, and whether it was cut."""
 
     ids: Int64
     truncated: bool
 
 
+class Token(NamedTuple):
+    """One token of a text: whether the tokenizer added it, and else which characters it is of."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
 class Tokenizer:
     """Reads tokenizer.json; may be shared between threads, since nothing in it changes."""
 
-    def __init__(self, tokenizer_json: bytes, max_seq_length: int) -> None:
-        """max_seq_length counts tokens, special ones included."""
+    def __init__(
+        self, tokenizer_json: bytes, max_seq_length: int, vocabulary: bytes | None = None
+    ) -> None:
+        """max_seq_length counts tokens, special ones included.
+
+        vocabulary: that of tokenizer.json once more, as lines, which load faster.
+        """
         try:
-            self._tokenizer = RustTokenizer.from_buffer(tokenizer_json)
+            self._tokenizer = _load(tokenizer_json, vocabulary)
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(max_seq_length)
         # A tokenizer.json can be wrong in ways that surface as plain Exception or, from Rust
@@ -83,6 +97,47 @@ class Tokenizer:
         """The kept tokens as text, for people to look at."""
         tokens: list[str] = self._tokenizer.encode(text).tokens
         return tokens
+
+    def describe(self, text: str, add_special_tokens: bool = True) -> list[Token]:
+        """All tokens of a text, those that encode cuts off as well."""
+        first = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        parts = [_described(part, text) for part in (first, *first.overflowing)]
+        if len(parts) == 1:
+            return parts[0]
+        # Each part has special tokens of its own; those between two parts are in no whole text.
+        last = len(parts) - 1
+        return [
+            token
+            for number, part in enumerate(parts)
+            for place, token in enumerate(part)
+            if not token.special
+            or (number == 0 and place < _first_own(part))
+            or (number == last and place > _first_own(part))
+        ]
+
+
+def _described(encoding: Any, text: str) -> list[Token]:
+    return [
+        Token(id_, token, True, None, None)
+        if special
+        else Token(id_, text[start:stop], False, start, stop)
+        for id_, token, special, (start, stop) in zip(
+            encoding.ids,
+            encoding.tokens,
+            encoding.special_tokens_mask,
+            encoding.offsets,
+            strict=True,
+        )
+    ]
+
+
+def _first_own(tokens: list[Token]) -> int:
+    return next((i for i, token in enumerate(tokens) if not token.special), len(tokens))
+
+
+def _load(tokenizer_json: bytes, vocabulary: bytes | None) -> Any:
+    loaded = None if vocabulary is None else wordpiece.load(tokenizer_json, vocabulary)
+    return RustTokenizer.from_buffer(tokenizer_json) if loaded is None else loaded
 
 
 def _ids(encoding: Any) -> Int64:
