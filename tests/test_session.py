@@ -17,7 +17,7 @@ from edgembed.bundle import Bundle
 from edgembed.errors import InferenceError, ModelLoadError
 from edgembed.pooling import normalize, pool
 from edgembed.session import Session, ort
-from support import Answers, python
+from support import BUNDLE_NAMES, Answers, python
 
 
 def parts(
@@ -39,7 +39,7 @@ def test_token_vectors_pool_to_torchs(bundles: Path, answers: Callable[[str], An
     session = Session(*parts(bundles), threads=1)
     expected = answers("tiny-frida")
     for ids, vector in zip(expected.ids, expected.vectors[""], strict=True):
-        hidden = session.run(np.array(ids, np.int64))
+        (hidden,) = session.run(np.array([ids], np.int64))
         assert hidden.shape == (len(ids), 48)
         assert hidden.dtype == np.float32
         np.testing.assert_allclose(normalize(pool(hidden, "mean")), vector, atol=2e-6)
@@ -48,11 +48,25 @@ def test_token_vectors_pool_to_torchs(bundles: Path, answers: Callable[[str], An
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_calls_at_once_give_the_same_bits(bundles: Path, dtype: str) -> None:
     session = Session(*parts(bundles, dtype), threads=2)
-    texts = [np.arange(2, n + 2, dtype=np.int64) for n in range(1, 40)]
+    texts = [np.arange(2, n + 2, dtype=np.int64)[None, :] for n in range(1, 40)]
     alone = [session.run(ids).tobytes() for ids in texts]
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(lambda ids: session.run(ids).tobytes(), texts * 4))
     assert together == alone * 4
+
+
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
+def test_float32_texts_of_equal_length_do_not_touch_each_other(bundles: Path, name: str) -> None:
+    """Not a bit differs, whatever kernel a number of rows selects; texts of one token too."""
+    session = Session(*parts(bundles, "float32", name), threads=1)
+    generator = np.random.default_rng(0)
+    longest = Bundle.open(bundles / name).manifest.max_seq_length
+    for tokens in (n for n in (*range(1, 41), 63, 64, 65, 127, 128) if n <= longest):
+        ids = generator.integers(5, 200, (16, tokens))
+        alone = np.concatenate([session.run(row[None, :]) for row in ids])
+        assert len(np.unique(alone.reshape(16, -1), axis=0)) > 1
+        for texts in (2, 3, 4, 5, 7, 8, 11, 16):
+            np.testing.assert_array_equal(session.run(ids[:texts]), alone[:texts], strict=True)
 
 
 @pytest.mark.parametrize("graph", [b"", b"junk", b"\x08\x09" * 50])
@@ -79,15 +93,17 @@ def test_weights_of_another_shape_give_no_numbers(
     assert weights[name].ndim == 2
     with pytest.raises((ModelLoadError, InferenceError)):
         Session(graph, {**weights, name: change(weights[name])}, folder, threads=1).run(
-            np.array([2, 40, 3], np.int64)
+            np.array([[2, 40, 3]], np.int64)
         )
 
 
 @pytest.mark.parametrize("ids", [[10**6], [-(10**6)]])
 def test_ids_out_of_the_vocabulary(bundles: Path, ids: list[int]) -> None:
     session = Session(*parts(bundles), threads=1)
-    with pytest.raises(InferenceError, match="1 tokens"):
-        session.run(np.array(ids, np.int64))
+    with pytest.raises(InferenceError, match="on a text of 1 tokens"):
+        session.run(np.array([ids], np.int64))
+    with pytest.raises(InferenceError, match="on 2 texts of 1 tokens"):
+        session.run(np.array([[5], ids], np.int64))
 
 
 def test_telemetry_is_off_before_onnxruntime_is_imported() -> None:

@@ -1,8 +1,8 @@
 """The engine: one checked bundle, loaded, that turns one text into one vector.
 
 It puts the rooms together (bundle, tokenize, session, pooling) and knows nothing of encode's many
-arguments. Each text is run alone and without padding, so that its vector cannot depend on its
-neighbours: in INT8 that is the only way to be exact, and on a CPU it is the cheapest one too.
+arguments. No text is padded, and only float32 texts of one length run together (see batches), so
+that a vector cannot depend on its neighbours: in INT8 one text a run is the only way to be exact.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgembed.background import Background
+from edgembed.batches import RUN_TOKENS, chunks, equal_lengths
 from edgembed.bundle import Bundle, Content, release
 from edgembed.canary import tolerance
 from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
 from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
 from edgembed.threads import available_threads
-from edgembed.tokenize import Int64, Tokenizer
+from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ class Embedding(NamedTuple):
     truncated: bool
     token_embeddings: Float32
     vector: Float32
+
+
+@dataclass(frozen=True)
+class _Job(Generic[Kept]):
+    """What is the same for all texts of one call."""
+
+    threads: int
+    skip: int
+    keep: Callable[[Embedding], Kept]
 
 
 class Engine:
@@ -89,29 +100,61 @@ class Engine:
 
     def embed_many(
         self, texts: Sequence[str], skip: int, keep: Callable[[Embedding], Kept]
-    ) -> Iterator[Kept]:
-        """What `keep` takes of each text's embedding, in order.
+    ) -> Iterator[tuple[int, Kept]]:
+        """Each text's index and what `keep` takes of its embedding, in the order they are done.
 
-        Many texts are spread over as many workers as there are threads, each running one text on
-        one thread: that scales better than several threads on one text, and gives the same bits.
+        Many texts are spread over as many workers as there are threads, each running on one
+        thread: that scales better than several threads on one run, and gives the same bits.
+        InferenceError names the index of the text that failed.
         """
         workers = min(self.threads, len(texts))
         if workers <= 1:
-            yield from (keep(self.embed(text, skip)) for text in texts)
+            yield from self._in_chunks(texts, _Job(self.threads, skip, keep), 1, map)
             return
         from concurrent.futures import ThreadPoolExecutor  # not needed for the first vector
 
         executor = ThreadPoolExecutor(workers, "edgembed")
         try:
-            yield from executor.map(lambda text: keep(self.embed(text, skip, threads=1)), texts)
+            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, executor.map)
         finally:
             executor.shutdown(cancel_futures=True)
+
+    def _in_chunks(
+        self, texts: Sequence[str], job: _Job[Kept], workers: int, spread: Callable[..., Any]
+    ) -> Iterator[tuple[int, Kept]]:
+        """As embed_many; `spread` is map, or an executor's."""
+        most = RUN_TOKENS[self.dtype]
+        for chunk in chunks(len(texts)):
+            encoded = spread(self.tokenizer.encode, [texts[index] for index in chunk])
+            tokens = dict(zip(chunk, encoded, strict=True))
+            lengths = {index: len(own.ids) for index, own in tokens.items()}
+            runs = equal_lengths(lengths, workers, most)
+            for done in spread(partial(self._run, job, tokens), runs):
+                yield from done
+
+    def _run(
+        self, job: _Job[Kept], tokens: Mapping[int, Tokens], run: Sequence[int]
+    ) -> list[tuple[int, Kept]]:
+        """Run the texts of these indices, which are of equal length, together."""
+        rows = [tokens[index] for index in run]
+        try:
+            hidden = self._sessions.get(job.threads).run(np.stack([row.ids for row in rows]))
+            own = [self._embedding(*pair, job.skip) for pair in zip(rows, hidden, strict=True)]
+        except InferenceError as error:
+            if len(run) > 1:  # each by itself, to tell which it is
+                return [done for index in run for done in self._run(job, tokens, [index])]
+            raise InferenceError(f"text {run[0]}: {error}") from error
+        return [(index, job.keep(one)) for index, one in zip(run, own, strict=True)]
 
     def embed(self, text: str, skip: int = 0, threads: int | None = None) -> Embedding:
         """Embed one text, prompt included; `skip` leading tokens are left out of the pooling."""
         tokens = self.tokenizer.encode(text)
-        token_embeddings = self._sessions.get(threads or self.threads).run(tokens.ids)
-        vector = pool(token_embeddings, self.manifest.pooling, skip)
+        (hidden,) = self._sessions.get(threads or self.threads).run(tokens.ids[None, :])
+        return self._embedding(tokens, hidden, skip)
+
+    def _embedding(self, tokens: Tokens, hidden: Float32, skip: int) -> Embedding:
+        """One text's embedding from its token vectors, (tokens, dim)."""
+        vector = pool(hidden, self.manifest.pooling, skip)
         if not np.isfinite(vector).all():
             raise InferenceError(
                 f"the model gave NaN or infinity for a text of {len(tokens.ids)} tokens; no vector "
@@ -119,7 +162,7 @@ class Engine:
             )
         if self.manifest.normalize:
             vector = normalize(vector)
-        return Embedding(tokens.ids, tokens.truncated, token_embeddings, vector)
+        return Embedding(tokens.ids, tokens.truncated, hidden, vector)
 
     def skipped_tokens(self, prompt: str) -> int:
         """Leading tokens that pooling leaves out for this prompt (include_prompt=false only)."""

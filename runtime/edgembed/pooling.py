@@ -29,7 +29,8 @@ def pool(token_embeddings: Float32, mode: PoolingMode, skip: int = 0) -> Float32
     """
     rows = token_embeddings[skip:]
     if mode == "cls":
-        first: Float32 = rows[0] if len(rows) else token_embeddings[0]
+        # A copy, because a view would keep all tokens' vectors in memory.
+        first: Float32 = (rows[0] if len(rows) else token_embeddings[0]).copy()
         return first
     mean: Float32 = np.add.reduce(rows, axis=0) / np.float32(max(len(rows), 1))
     return mean

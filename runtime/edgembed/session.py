@@ -36,7 +36,9 @@ _ONNX_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 
 
 class Session:
-    """Runs a maskless graph: input_ids (1, tokens) int64 -> last_hidden_state (1, tokens, dim).
+    """Runs a maskless graph: input_ids (texts, tokens) int64 -> (texts, tokens, dim) float32.
+
+    All texts of a run have the same number of tokens, because there is no mask.
 
     Calls from several threads at once are allowed and give the same numbers.
     """
@@ -69,25 +71,27 @@ class Session:
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def run(self, ids: npt.NDArray[np.int64]) -> Float32:
-        """Token vectors of one text: (tokens,) int64 -> (tokens, dim) float32."""
-        self._spikes.begin(len(ids))
+        """Token vectors of texts of equal length: (texts, tokens) int64 -> (texts, tokens, dim)."""
+        self._spikes.begin(ids.size)
         try:
             token_embeddings = self._run(ids)
         except Exception as error:  # as above
+            count, tokens = ids.shape
+            what = "a text" if count == 1 else f"{count} texts"
             raise InferenceError(
-                f"onnxruntime failed on a text of {len(ids)} tokens: {error}"
+                f"onnxruntime failed on {what} of {tokens} tokens: {error}"
             ) from error
         finally:
-            over = self._spikes.end(len(ids))
+            over = self._spikes.end(ids.size)
         if over:  # memory can only be given back at the end of a run: a short one
-            self._run(ids[:2], self._giving_back)
+            self._run(ids[:1, :2], self._giving_back)
             self._spikes.given_back()
         return token_embeddings
 
     def _run(self, ids: npt.NDArray[np.int64], options: Any = None) -> Float32:
         """As run; a copy, because onnxruntime's own array stands in its arena and would keep it."""
-        (hidden,) = self._session.run([self._output], {"input_ids": ids[None, :]}, options)
-        token_embeddings: Float32 = hidden[0].copy()
+        (hidden,) = self._session.run([self._output], {"input_ids": ids}, options)
+        token_embeddings: Float32 = hidden.copy()
         return token_embeddings
 
 
@@ -99,19 +103,19 @@ class _Spikes:
         self._running = self._most = 0
 
     def begin(self, tokens: int) -> None:
-        """A text of that many tokens begins to run."""
+        """A run of that many tokens begins."""
         with self._lock:
             self._running += tokens
             self._most = max(self._most, self._running)
 
     def end(self, tokens: int) -> bool:
-        """The text has been run; whether a spike is over, so that its memory can be given back."""
+        """The run is done; whether a spike is over, so that its memory can be given back."""
         with self._lock:
             self._running -= tokens
             return not self._running and self._most > _SPIKE_TOKENS
 
     def given_back(self) -> None:
-        """Forget the spike, unless a text that began meanwhile has kept its memory in use."""
+        """Forget the spike, unless a run that began meanwhile has kept its memory in use."""
         with self._lock:
             if not self._running:
                 self._most = 0
