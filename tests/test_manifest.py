@@ -52,6 +52,7 @@ def example() -> Manifest:
             for index, name in enumerate([*GRAPHS, *MASKED, *DATA, "tokenizer.json"])
         },
         canaries=(Canary("search_query: Привет", {"int8": vector, "float32": vector * 2}),),
+        ranges={"int8": np.array([[-1, 0.5, -1e-30], [-1, 2, 3e8]], np.float32)},
         parity={"int8": {"mean": 0.999, "min": 0.99}},
         tools={"onnxruntime": "1.0"},
     )
@@ -70,12 +71,19 @@ def test_parse_is_the_inverse_of_dump() -> None:
     again = Manifest.parse(manifest.dump())
     assert again.dump() == manifest.dump()
     for name in vars(manifest):
-        if name != "canaries":
+        if name not in ("canaries", "ranges"):
             assert getattr(again, name) == getattr(manifest, name), name
     (kept,), (canary,) = again.canaries, manifest.canaries
     assert kept.text == canary.text
     for dtype, vector in canary.vectors.items():
         assert kept.vectors[dtype].tobytes() == vector.tobytes()
+    np.testing.assert_array_equal(again.ranges["int8"], manifest.ranges["int8"], strict=True)
+
+
+def test_a_bundle_from_before_there_were_ranges() -> None:
+    old = document()
+    del old["ranges"]
+    assert Manifest.parse(encoded(old)).ranges == {}
 
 
 def test_the_same_manifest_gives_the_same_bytes() -> None:
@@ -132,7 +140,7 @@ def holder(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 def test_required_names_all_fields() -> None:
-    assert sorted([*REQUIRED, "default_prompt_name", "vocabulary"]) == sorted(document())
+    assert sorted([*REQUIRED, "default_prompt_name", "ranges", "vocabulary"]) == sorted(document())
 
 
 def change(path: tuple[Any, ...], new: Any) -> bytes:
@@ -218,6 +226,12 @@ def test_optional_fields_of_the_model(name: str) -> None:
         (("artifacts", "tokenizer.json", "sha256"), "0" * 63, "sha256"),
         (("prompts",), {"query": 1}, "prompts"),
         (("tools",), {"torch": 2}, "tools"),
+        (("ranges", "int8"), "not base64!", "ranges"),
+        (("ranges", "int8"), 5, "ranges"),
+        (("ranges", "int8"), "AAAAAAAAgD8=", "ranges"),  # one dimension instead of three
+        (("ranges", "int8"), "AAAAAAAAAAAAAAAAAACAPwAAgD8=", "ranges"),  # five numbers
+        (("ranges", "int8"), "AAAAAAAAAAAAAIA/AACAPwAAgD8AAAAA", "ranges"),  # the greatest first
+        (("ranges", "int8"), "AAAAAAAAAAAAAAAAAACAPwAAgD8AAIB/", "ranges"),  # infinity
         (("canaries", 0, "vectors"), {"int8": "not base64!"}, "vectors"),
         (("canaries", 0, "vectors"), {"int8": "AAAA"}, "vectors"),
         (("canaries", 0, "vectors"), {"int8": "AACAfwAAgH8AAIB/"}, "canaries"),  # infinities

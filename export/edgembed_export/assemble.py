@@ -14,6 +14,7 @@ import onnx_ir as ir
 from edgembed import wordpiece
 from edgembed.canary import Canary
 from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Tensor, Weights
+from edgembed.pooling import Float32
 from edgembed.version import __version__
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.store import save
@@ -167,6 +168,7 @@ def write_manifest(
     dtypes: Sequence[str],
     canaries: Sequence[Canary] = (),
     parity: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, Float32] | None = None,
 ) -> Manifest:
     """Describe every file that is in `folder` now; returns what was written."""
     artifacts = {
@@ -198,6 +200,7 @@ def write_manifest(
         artifacts=artifacts,
         vocabulary=VOCABULARY if VOCABULARY in artifacts else None,
         canaries=tuple(canaries),
+        ranges=ranges or {},
         parity=parity or {},
         tools={"edgembed": __version__, **{name: version(name) for name in _TOOLS}},
     )

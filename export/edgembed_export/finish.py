@@ -43,15 +43,19 @@ def finish(
         )
     _write(folder / "parity.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     summary = {d: {k: own[k] for k in _SUMMARY} for d, own in report["dtypes"].items()}
-    own = canaries(folder, checkpoint, evaluation.texts)
-    manifest = write_manifest(folder, checkpoint, dtypes, own, summary)
+    own: dict[str, Any] = {
+        "canaries": canaries(folder, checkpoint, evaluation.texts),
+        "parity": summary,
+        "ranges": verified.ranges,
+    }
+    manifest = write_manifest(folder, checkpoint, dtypes, **own)
     measured = Measured.of(report, verified.rows, verified.torch, verified.vectors)
     _write(folder / "parity.html", parity_page(measured, manifest))
     sizes = {name: artifact.bytes for name, artifact in manifest.artifacts.items()}
     sizes["parity.html"] = (folder / "parity.html").stat().st_size
     spoken = languages(checkpoint.folder / "README.md")
     _write(folder / "README.md", model_card(manifest, report, sizes, spoken))
-    return write_manifest(folder, checkpoint, dtypes, own, summary)
+    return write_manifest(folder, checkpoint, dtypes, **own)
 
 
 def _write(path: Path, text: str) -> None:

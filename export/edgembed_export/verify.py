@@ -18,6 +18,7 @@ from edgembed import Embedder, InferenceError
 from edgembed.canary import Canary
 from edgembed.manifest import Manifest
 from edgembed.pooling import Float32
+from edgembed.precision import fixed_ranges
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.errors import ParityError
 from edgembed_export.masked import masked_vectors
@@ -34,12 +35,16 @@ Case = tuple[str, list[str]]  # a prompt, and the texts to compare under it
 
 @dataclass(frozen=True)
 class Verified:
-    """What verify measured: `torch` and `vectors` (n, dim) under the first prompt."""
+    """What verify measured: `torch` and `vectors` (n, dim) under the first prompt.
+
+    ranges: by dtype, (2, dim), from the vectors under all prompts.
+    """
 
     rows: list[Compared]
     torch: Float32
     vectors: dict[str, Float32]
     masked: dict[str, Any]
+    ranges: dict[str, Float32]
 
     def report(self) -> dict[str, Any]:
         """parity.json's content."""
@@ -71,6 +76,7 @@ def verify(
         torch=expected[0],
         vectors={dtype: vectors[0] for dtype, vectors in own.items()},
         masked=_masked_graphs(folder, reference, *cases[0], expected[0], tolerance),
+        ranges={dtype: fixed_ranges(np.concatenate(vectors)) for dtype, vectors in own.items()},
     )
     _check(result, tolerance)
     return result

@@ -13,10 +13,11 @@ import hashlib
 import mmap
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from edgembed.errors import ArgumentError, BundleNotFoundError, IntegrityError
+from edgembed.errors import ArgumentError, BundleError, BundleNotFoundError, IntegrityError
 from edgembed.manifest import FILE_NAME, Artifact, Manifest, Weights
 
 _MAX_MANIFEST_BYTES = 16 * 2**20
@@ -91,9 +92,17 @@ class Bundle(NamedTuple):
         return {name: content for name, content in contents.items() if name in needed}
 
     def verify(self) -> None:
-        """Check every artifact of the bundle; IntegrityError names the first that is wrong."""
+        """Check every artifact of the bundle; the first one's error is raised."""
+        for fault in self.faults():
+            raise fault
+
+    def faults(self) -> Iterator[BundleError]:
+        """Check every artifact; what is wrong with each that is not as it was exported."""
         for name in self.manifest.artifacts:
-            self._read_one(name)
+            try:
+                self._read_one(name)
+            except BundleError as error:
+                yield error
 
     def _read_one(self, name: str) -> Content:
         artifact = self.manifest.artifacts[name]

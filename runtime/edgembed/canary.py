@@ -6,13 +6,12 @@ next before it is trusted.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from edgembed.checks import Fields
+from edgembed.floats import from_text, to_text
 from edgembed.pooling import Float32, normalize
 
 # A float32 vector moves by 1e-7 to 1e-6 (1 - cosine) between machines.
@@ -44,10 +43,7 @@ class Canary(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """For the manifest: vectors as base64 of little-endian float32."""
-        encoded = {
-            dtype: base64.b64encode(vector.astype("<f4").tobytes()).decode()
-            for dtype, vector in self.vectors.items()
-        }
+        encoded = {dtype: to_text(vector) for dtype, vector in self.vectors.items()}
         return {"text": self.text, "vectors": encoded}
 
     @classmethod
@@ -56,9 +52,8 @@ class Canary(NamedTuple):
         vectors = {}
         for dtype, encoded in fields.strings("vectors").items():
             try:
-                raw = base64.b64decode(encoded, validate=True)
-                vectors[dtype] = np.frombuffer(raw, "<f4").astype(np.float32)
-            except (binascii.Error, ValueError) as error:
+                vectors[dtype] = from_text(encoded)
+            except ValueError as error:
                 raise fields.error("vectors", f"cannot be decoded ({error})") from error
         return cls(fields.string("text"), vectors)
 

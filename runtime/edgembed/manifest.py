@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from edgembed.canary import Canary
 from edgembed.checks import Fields
 from edgembed.errors import ManifestError, PromptError
-from edgembed.pooling import POOLING_MODES, PoolingMode
+from edgembed.floats import from_text, to_text
+from edgembed.pooling import POOLING_MODES, Float32, PoolingMode
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
 
@@ -79,6 +82,7 @@ class Manifest:
     """A bundle's manifest; field by field as design and README describe it.
 
     vocabulary: the tokenizer's, as lines, where that loads faster (see wordpiece).
+    ranges: by dtype, (2, dim) float32: what int8 and uint8 output is cut from (see precision).
     """
 
     model: Source
@@ -95,6 +99,7 @@ class Manifest:
     tokenizer: str = "tokenizer.json"
     vocabulary: str | None = None
     canaries: tuple[Canary, ...] = ()
+    ranges: Mapping[str, Float32] = field(default_factory=dict)
     parity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,6 +115,7 @@ class Manifest:
             "prompts": dict(self.prompts.texts),
             "default_prompt_name": self.prompts.default_name,
             "canaries": [canary.to_json() for canary in self.canaries],
+            "ranges": {name: to_text(own) for name, own in self.ranges.items()},
         }
         return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
 
@@ -133,6 +139,7 @@ class Manifest:
             tokenizer=top.relative_path("tokenizer"),
             vocabulary=_optional_path(top, "vocabulary"),
             canaries=tuple(Canary.parse(c) for c in top.items("canaries")),
+            ranges=_ranges(top),
             parity={name: _parity(p) for name, p in top.sections("parity", DTYPES)},
             tools=top.strings("tools"),
         )
@@ -151,6 +158,9 @@ class Manifest:
             _check_tensors(weights, self.artifacts[weights.data].bytes, top)
         for canary in self.canaries:
             canary.check(self.dimension, top)
+        for ranges in self.ranges.values():
+            if ranges.shape != (2, self.dimension):
+                raise top.error("ranges", f"must hold 2 x {self.dimension} numbers")
 
 
 def _check_format(top: Fields) -> None:
@@ -215,6 +225,21 @@ def _artifact(section: Fields) -> Artifact:
 def _parity(section: Fields) -> dict[str, Any]:
     section.number("mean", -1, 1)  # the only figure that anything depends on (canaries)
     return section.value
+
+
+def _ranges(top: Fields) -> dict[str, Float32]:
+    ranges: dict[str, Float32] = {}
+    if "ranges" not in top.value:
+        return ranges  # bundles had none at first
+    for dtype, text in top.strings("ranges").items():
+        try:
+            low, high = from_text(text).reshape(2, -1)
+        except ValueError as error:
+            raise top.error("ranges", f"cannot be decoded ({error})") from error
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
+            raise top.error("ranges", "must be finite, the least numbers before the greatest")
+        ranges[dtype] = np.stack([low, high])
+    return ranges
 
 
 def _prompts(top: Fields) -> Prompts:

@@ -95,6 +95,7 @@ INT8 = {
     "smoothed": 12,
     "split_channels": 83,
     "exact_units": 79,
+    "banded": 6,
     "pair_safe": True,
     "recipe": {"smooth": [["qkv", 0.7]], "split": 8, "rounding": "gptq"},
 }

@@ -5,7 +5,9 @@ Intended differences, each with a test of its own at the end:
   checkpoint has none, so its encode_document of a model that has only "passage" uses no prompt.
   Here it uses "passage", as its documentation says.
 - No texts give (0, dim) here, so that code which stacks or multiplies goes on working.
-- convert_to_tensor and device need torch and are refused.
+- int8 and uint8 are cut from the bundle's fixed ranges, so that a text alone gives what it gives
+  among others; sentence-transformers takes the ranges of each call, or those that it is given.
+- devices other than the CPU are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import quantize_embeddings
 
 from edgembed import Embedder, TruncationWarning
 from make_bundles import TEXTS
@@ -131,13 +134,18 @@ def test_encode_document_of_a_model_without_prompts(
 
 
 @pytest.mark.parametrize("precision", ["int8", "uint8"])
+@pytest.mark.parametrize("fixed", [True, False], ids=["the bundle's ranges", "the call's"])
 @pytest.mark.parametrize("name", ["tiny-frida", "minilm"])
 def test_scalar_precision(
-    sentence_transformer: Real, embedder: Load, name: str, precision: str
+    sentence_transformer: Real, embedder: Load, name: str, fixed: bool, precision: str
 ) -> None:
     texts = [f"{text} {number}" for number in range(10) for text in TEXTS[:6]]
-    expected = sentence_transformer(name).encode(texts, precision=precision)
-    own = embedder(name).encode(texts, precision=precision)
+    options = {} if fixed else {"truncate_dim": 9, "normalize_embeddings": True}
+    vectors = sentence_transformer(name).encode(texts, **options)
+    ranges = embedder(name).ranges(**options)
+    assert (ranges is not None) == fixed
+    expected = quantize_embeddings(vectors, precision, ranges)
+    own = embedder(name).encode(texts, precision=precision, **options)
     assert own.dtype == expected.dtype
     assert own.shape == expected.shape
     # Rounding may put a number on the other side of a step, never further.
