@@ -29,7 +29,13 @@ class Variant:
 
 
 PLAIN = Recipe(
-    smooth=(), split=0, exact_units=0, pair_safe=False, rounding="nearest", bias_correction=False
+    smooth=(),
+    split=0,
+    exact_units=0,
+    coarse_band=0,
+    pair_safe=False,
+    rounding="nearest",
+    bias_correction=False,
 )
 PAIRS = replace(PLAIN, pair_safe=True)
 SMOOTH = replace(PAIRS, smooth=ALPHA)

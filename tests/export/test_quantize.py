@@ -32,7 +32,13 @@ from support import cosines
 NAMED = {family.name: family for family in FAMILIES}
 BERT = NAMED["rubert-mini-frida"]
 NAIVE = Recipe(
-    smooth=(), split=0, exact_units=0, rounding="nearest", bias_correction=False, pair_safe=False
+    smooth=(),
+    split=0,
+    exact_units=0,
+    coarse_band=0,
+    rounding="nearest",
+    bias_correction=False,
+    pair_safe=False,
 )
 FIRST, END = 5, 150
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1))

@@ -24,7 +24,7 @@ from edgembed_export.int8.weights import (
 
 Int64 = npt.NDArray[np.int64]
 
-_WORTHWHILE = 0.8
+WORTHWHILE = 0.8
 """Splitting must lower the largest value to this share of it, or it is not worth its nodes."""
 
 
@@ -71,6 +71,15 @@ class Layer:
         weight[units] = 0
         return replace(self, weight=weight, inputs=self.inputs.without(units))
 
+    def of_inputs(self, units: Int64, bias: bool) -> Layer:
+        """The layer for the inputs `units` alone, with or without its bias."""
+        return Layer(self.weight[units], self.bias if bias else None, self.inputs.picked(units))
+
+    def of_outputs(self, units: Int64) -> Layer:
+        """The layer for the outputs `units` alone."""
+        bias = None if self.bias is None else self.bias[units]
+        return replace(self, weight=self.weight[:, units], bias=bias)
+
     def without_outputs(self, units: list[int]) -> Layer:
         """The layer whose outputs are zero at `units`."""
         weight, bias = self.weight.copy(), None if self.bias is None else self.bias.copy()
@@ -114,7 +123,7 @@ def splits(peak: Float, most: int) -> Int64:
         largest = int(np.argmax(peak / parts))
         parts[largest] += 1
         chosen.append(largest)
-    if (peak / parts).max() > _WORTHWHILE * peak.max():
+    if (peak / parts).max() > WORTHWHILE * peak.max():
         chosen = []
     return np.array(sorted(chosen), np.int64)
 

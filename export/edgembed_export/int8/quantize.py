@@ -18,6 +18,7 @@ from onnx_ir.passes import common
 
 from edgembed_export.graph.constants import ORT, ORT_VERSION, array
 from edgembed_export.graph.linears import Linear, linears
+from edgembed_export.int8.bands import block, cut
 from edgembed_export.int8.calibrate import Calibration
 from edgembed_export.int8.edit import Editor
 from edgembed_export.int8.flatten import drop_matrix_forms
@@ -44,6 +45,8 @@ class QuantizeReport:
     """Inputs that are smoothed at run time; attention's values are at no cost."""
     split_channels: int
     exact_units: int
+    banded: int
+    """Feed-forward blocks cut into two bands."""
     pair_safe: bool
     """Whether every int8 matrix was proved free of 16-bit saturation."""
 
@@ -81,17 +84,17 @@ class _Quantizer:
         self._layers = {linear.name: _layer(linear, calibration) for linear in self._linears}
         self._free: dict[str, tuple[str, float]] = {}
         """By layer: the one after it, whose input is smoothed here at no cost, and its alpha."""
+        self._apart: set[str] = set()
+        """Layers of one input that stay products of their own: bands of a feed-forward block."""
 
     def quantize(self) -> QuantizeReport:
         groups: dict[ir.Value, list[Linear]] = defaultdict(list)
-        units = 0
+        units = self._blocks()
         for linear in self._linears:
             groups[linear.input].append(linear)
             source, alpha = upstream(linear), self._recipe.alpha(_FREE.get(linear.role, ""))
             if source is not None and alpha:
                 self._free[source.name] = linear.name, alpha
-            if linear.role == "down":
-                units += keep_units(self._editor, linear, self._layers, self._recipe.exact_units)
         for value, group in groups.items():
             self._group(value, group)
         tables = self._tables() if self._recipe.embeddings else 0
@@ -101,8 +104,18 @@ class _Quantizer:
             smoothed=self._smoothed,
             split_channels=self._split,
             exact_units=units,
+            banded=len(self._apart) // 4,
             pair_safe=self._recipe.pair_safe,
         )
+
+    def _blocks(self) -> int:
+        """Keep and cut units of the feed-forward blocks; how many are kept."""
+        kept = 0
+        for whole in filter(None, [block(l) for l in self._linears if l.role == "down"]):
+            kept += keep_units(self._editor, whole, self._layers, self._recipe.exact_units)
+            self._apart |= cut(self._editor, whole, self._layers, self._recipe.coarse_band)
+        self._linears = linears(self._editor.graph)
+        return kept
 
     def _smooth_next(self, name: str) -> None:
         """Divide the outputs of a layer so that the next one's inputs are smoothed.
@@ -122,11 +135,12 @@ class _Quantizer:
         role = group[0].role
         if self._recipe.alpha(role) and role != "out":
             value = self._smooth(value, group, self._recipe.alpha(role))
-        if len(group) == 1:
-            out = self._product(group[0], group[0].name, value, self._round(group[0]))
-            group[0].output.replace_all_uses_with(out, replace_graph_outputs=True)
-        else:
+        if len(group) > 1 and group[0].name not in self._apart:
             self._fused(value, group)
+            return
+        for linear in group:
+            out = self._product(linear, linear.name, value, self._round(linear))
+            linear.output.replace_all_uses_with(out, replace_graph_outputs=True)
 
     def _smooth(self, value: ir.Value, group: Sequence[Linear], alpha: float) -> ir.Value:
         """Divide the input's channels, the largest into parts, and multiply the weights."""

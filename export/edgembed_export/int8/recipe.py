@@ -14,7 +14,8 @@ from typing import Any
 class Recipe:
     """Every choice the quantiser makes. All of it is fixed at export: nothing costs time later
     but `smooth` (a multiplication of (tokens x hidden) before qkv and up), `split` (two copies of
-    the same size there) and `exact_units` (two thin products a layer)."""
+    the same size there), `exact_units` (two thin products a layer) and `coarse_band` (four more
+    nodes a layer)."""
 
     smooth: tuple[tuple[str, float], ...] = (
         ("qkv", 0.7), ("up", 0.5), ("out", 0.6), ("gated", 0.7),
@@ -27,10 +28,13 @@ class Recipe:
     """How many channels, of those smoothed at run time, are split into parts (outlier channel
     splitting, Zhao et al. 2019, arXiv 1901.09504). In BERTs one channel of one token, the first,
     is what sets the scale of a whole text; smoothing alone would stretch the weights for it."""
-    exact_units: int = 16
+    exact_units: int = 32
     """Feed-forward units, those with the largest activations, that stay float32: a handful of
     outliers would otherwise stretch the one scale all other activations share. Layers without
     outliers keep none."""
+    coarse_band: float = 1 / 6
+    """The share of a feed-forward block's units, those with the next largest activations, that are
+    a product of their own, so that the scale of the others is not theirs. 0 is none."""
     pair_safe: bool = True
     """Scale weights so that no sum of two products can leave 16 bits: x86 without VNNI adds
     neighbouring products in int16 with saturation (vpmaddubsw)."""

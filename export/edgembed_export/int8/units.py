@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 import numpy as np
 import onnx_ir as ir
 
-from edgembed_export.graph.linears import Linear
+from edgembed_export.int8.bands import Block
 from edgembed_export.int8.edit import Editor, only_add
 from edgembed_export.int8.layers import Layer
 from edgembed_export.int8.weights import Float
@@ -24,30 +24,27 @@ def outliers(peak: Float, count: int) -> list[int]:
     return sorted(int(unit) for unit in order[:count])
 
 
-def keep_units(editor: Editor, down: Linear, layers: MutableMapping[str, Layer], count: int) -> int:
+def keep_units(editor: Editor, block: Block, layers: MutableMapping[str, Layer], count: int) -> int:
     """Compute the outlying units of one feed-forward block in float32; how many they are.
 
     Each unit stays in the quantised layers as zeros (so that shapes keep their round sizes), and
     activation(x @ columns + bias) @ rows is added to the block's result.
     """
-    activation = down.input.producer()
-    up = None if activation is None else activation.inputs[0]
-    gemm = None if up is None else up.producer()
+    first, activation, down = block
     add = only_add(down.output)
-    if activation is None or gemm is None or gemm.op_type != "Gemm" or add is None:
+    if add is None:
         return 0
-    first = Linear(gemm, "up")
     units = outliers(layers[down.name].inputs.peak, count)
     if units:
         wide, narrow = layers[first.name], layers[down.name]
         layers[first.name] = wide.without_outputs(units)
         layers[down.name] = narrow.without_inputs(units)
         columns = editor.constant(f"{first.name}.units", wide.weight[:, units])
-        hidden = editor.insert(gemm, "MatMul", [first.input, columns])
+        hidden = editor.insert(first.node, "MatMul", [first.input, columns])
         if wide.bias is not None:
             bias = editor.constant(f"{first.name}.bias.units", wide.bias[units])
-            hidden = editor.insert(gemm, "Add", [hidden, bias])
-        kept = editor.insert(gemm, activation.op_type, [hidden], activation.domain)
+            hidden = editor.insert(first.node, "Add", [hidden, bias])
+        kept = editor.insert(first.node, activation.op_type, [hidden], activation.domain)
         rows = editor.constant(f"{down.name}.units", narrow.weight[units])
         _add(editor, editor.insert(add, "MatMul", [kept, rows]), down.output, add)
     return len(units)

@@ -28,6 +28,7 @@ _INT8 = {
     "smoothed": "inputs smoothed at run time",
     "split_channels": "outlier channels split",
     "exact_units": "feed-forward units kept in float32",
+    "banded": "feed-forward blocks cut in two bands",
     "pair_safe": "free of 16-bit saturation on every CPU",
 }
 
