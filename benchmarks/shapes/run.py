@@ -4,9 +4,10 @@
     python benchmarks/shapes/run.py FRIDA --work FOLDER [--layers 24] [--tokenizer FOLDER] [...]
 
 Makes FOLDER/NAME-LAYERS/checkpoint (kept for the next run) and .../bundle beside it. Options that
-this script does not know go to edgembed-export. Peak memory is resident, by step; "own" leaves out
-pages of mapped files, which the system takes back when it needs them. Wants 20 GB of disk, and a
-machine with 12 GB to spare. Results go to results/NAME-LAYERS.json and are printed as a table.
+this script does not know go to edgembed-export. CPU seconds are those of both threads, and mean
+something where others are at work too. Peak memory is resident, by step; "own" leaves out pages of
+mapped files, which the system takes back when it needs them. Wants 20 GB of disk, and a machine
+with 12 GB to spare. Results go to results/NAME-LAYERS.json and are printed as a table.
 """
 
 from __future__ import annotations
@@ -74,22 +75,22 @@ def run(arguments: list[str]) -> dict[str, Any]:
         [sys.executable, "-W", "ignore", "-c", _EDGEMBED_EXPORT, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),
     )  # fmt: skip
-    memory = _Memory(process.pid)
+    watch = _Watch(process.pid)
     steps, others = [], []
     assert process.stderr is not None
     for line in process.stderr:
         print(line, end="", file=sys.stderr, flush=True)
         if match := _STEP.match(line):
-            steps.append({"step": match[1], "seconds": float(match[2]), **memory.peak()})
+            steps.append({"step": match[1], "seconds": float(match[2]), **watch.used()})
         else:
             others.append(line.rstrip())
     answer = process.communicate()[0]
-    memory.stop()
+    watch.stop()
     return {
         "exit_code": process.returncode,
         "seconds": round(time.perf_counter() - start, 1),
         "steps": steps,
-        "unfinished": memory.peak(),
+        "unfinished": watch.used(),
         "said": others,
         "result": _told(json.loads(answer)) if answer else None,
     }
@@ -106,36 +107,37 @@ def _told(result: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in result.items() if k not in ("out", "model")}
 
 
-class _Memory:
-    """The largest memory of a process since it was last asked for, sampled (Linux)."""
+class _Watch:
+    """What a process used since it was last asked for, sampled (Linux)."""
 
     def __init__(self, pid: int) -> None:
-        self._path = Path(f"/proc/{pid}/status")
+        self._folder = Path(f"/proc/{pid}")
         self._lock = threading.Lock()
         self._peak = {"peak_mib": 0, "own_mib": 0}
+        self._cpu = self._told = 0.0
         self._stopped = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         while not self._stopped.wait(_PAUSE):
             try:
-                fields = dict(
-                    line.split(":", 1)
-                    for line in self._path.read_text().splitlines()
-                    if ":" in line
-                )
+                lines = (self._folder / "status").read_text().splitlines()
+                ticks = (self._folder / "stat").read_text().rpartition(")")[2].split()[11:13]
+                fields = dict(line.split(":", 1) for line in lines if ":" in line)
                 sizes = [int(fields[key].split()[0]) // 1024 for key in ("VmRSS", "RssAnon")]
             except (OSError, KeyError):  # it has ended
                 return
             with self._lock:
+                self._cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
                 for key, size in zip(("peak_mib", "own_mib"), sizes, strict=True):
                     self._peak[key] = max(self._peak[key], size)
 
-    def peak(self) -> dict[str, int]:
-        """MiB, resident and without mapped files, since the last call."""
+    def used(self) -> dict[str, float]:
+        """Since the last call: MiB, resident and without mapped files, and seconds of all CPUs."""
         with self._lock:
             peak, self._peak = self._peak, {"peak_mib": 0, "own_mib": 0}
-        return peak
+            cpu, self._told = self._cpu - self._told, self._cpu
+        return {**peak, "cpu_seconds": round(cpu, 1)}
 
     def stop(self) -> None:
         """Sample no more."""
@@ -146,10 +148,11 @@ def text(result: dict[str, Any]) -> str:
     """What people read."""
     title = f"{result['shape']}, {result['layers']} layers: exit code {result['exit_code']}"
     rows = [
-        [step["step"], f"{step['seconds']:.0f}", step["peak_mib"], step["own_mib"]]
+        [step["step"], f"{step['seconds']:.0f}", f"{step['cpu_seconds']:.0f}", step["peak_mib"],
+         step["own_mib"]]
         for step in result["steps"]
-    ]
-    lines = [title, "", table(["step", "s", "peak MiB", "own MiB"], rows), ""]
+    ]  # fmt: skip
+    lines = [title, "", table(["step", "s", "CPU s", "peak MiB", "own MiB"], rows), ""]
     lines += [f"{result['seconds']:.0f} s in all", *result["said"]]
     for dtype, parity in ((result["result"] or {}).get("parity") or {}).items():
         size = result["result"]["bytes_after"][dtype] / _MIB
