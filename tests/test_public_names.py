@@ -54,13 +54,17 @@ def test_the_tree_in_the_documentation_is_the_real_one() -> None:
 
 
 def test_embedder() -> None:
-    public = sorted(name for name in vars(Embedder) if not name.startswith("_"))
+    public = [name for name in dir(Embedder) if not name.startswith("_")]
     assert public == [
+        "aencode",
+        "aencode_document",
+        "aencode_query",
         "default_prompt_name",
         "dimension",
         "dtype",
         "encode",
         "encode_document",
+        "encode_iter",
         "encode_query",
         "fingerprint",
         "get_embedding_dimension",
@@ -68,6 +72,7 @@ def test_embedder() -> None:
         "max_seq_length",
         "prompt_names",
         "prompts",
+        "ranges",
         "similarity",
         "similarity_fn_name",
         "similarity_pairwise",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -12,8 +11,10 @@ import numpy.typing as npt
 
 from edgembed.engine import CanaryCheck, Embedding, Engine
 from edgembed.errors import ArgumentError, TruncationWarning
+from edgembed.facts import BundleFacts
+from edgembed.forms import EncodeForms
 from edgembed.log import logger, shows_info
-from edgembed.outputs import KEEP, EncodeOptions, OutputValue, check_positive, refuse_torch
+from edgembed.outputs import KEEP, Container, EncodeOptions, OutputValue, check_free
 from edgembed.pooling import Float32
 from edgembed.precision import Precision
 from edgembed.progress import progress
@@ -27,7 +28,7 @@ Vectors = npt.NDArray[Any]
 _Kept = TypeVar("_Kept")
 
 
-class Embedder:
+class Embedder(BundleFacts, EncodeForms):
     """A bundle, loaded.
 
     >>> model = Embedder("bundle/")
@@ -60,52 +61,6 @@ class Embedder:
         if (name := self._prompts.default_name) and shows_info():
             logger().info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
         self._engine.check_canaries(canaries)
-
-    @property
-    def dtype(self) -> str:
-        """The weights in use: "int8" or "float32"."""
-        return self._engine.dtype
-
-    @property
-    def dimension(self) -> int:
-        """Numbers in one vector."""
-        return self._manifest.dimension
-
-    @property
-    def prompts(self) -> Mapping[str, str]:
-        """The checkpoint's prompts by key."""
-        return MappingProxyType(dict(self._prompts.texts))
-
-    @property
-    def prompt_names(self) -> tuple[str, ...]:
-        """Every name that prompt_name takes: keys, and prefixes such as "search_query"."""
-        return tuple(self._prompts.by_name())
-
-    @property
-    def default_prompt_name(self) -> str | None:
-        """The key of the prompt that a call takes when it names none."""
-        return self._prompts.default_name
-
-    @property
-    def max_seq_length(self) -> int:
-        """Tokens of a text that count, special ones included; the rest is cut, with a warning."""
-        return self._manifest.max_seq_length
-
-    @property
-    def similarity_fn_name(self) -> str:
-        """cosine, dot, euclidean or manhattan: what similarity() computes."""
-        return self._manifest.similarity_fn_name
-
-    @property
-    def fingerprint(self) -> str:
-        """One id of the vector space: vectors of the same fingerprint may be compared."""
-        return self._engine.fingerprint
-
-    def get_embedding_dimension(self) -> int:
-        """The same as `dimension`, by sentence-transformers' name."""
-        return self.dimension
-
-    get_sentence_embedding_dimension = get_embedding_dimension
 
     @overload
     def encode(
@@ -160,24 +115,25 @@ class Embedder:
         output_value "token_embeddings" gives a (tokens, dim) float32 array a text, None a dict of
         all there is. precision int8, uint8, binary, ubinary give smaller types. truncate_dim keeps
         the first dimensions, before normalize_embeddings scales to norm 1. convert_to_numpy=False
-        gives a list of vectors. batch_size changes no vector (texts run one by one); it is checked
-        and otherwise free. `sentences=` works for inputs=.
+        gives a list of vectors, convert_to_tensor=True a tensor where torch is installed.
+        batch_size changes no vector (which texts run together is chosen here); it is checked only.
+        `sentences=` works for inputs=.
 
         An empty text gives the vector of a text without words, as in sentence-transformers. Texts
         over max_seq_length are cut, with a TruncationWarning. TextError names by index the texts
         that are no text or hold lone surrogates, before any work is done; other wrong arguments
         raise ArgumentError.
         """
-        check_positive("batch_size", batch_size)
-        check_positive("chunk_size", 1 if chunk_size is None else chunk_size)
-        refuse_torch(convert_to_tensor, device, pool)
-        options = EncodeOptions(
-            output_value, precision, truncate_dim, normalize_embeddings, convert_to_numpy
-        )
+        check_free(batch_size, chunk_size, device, pool)
+        kind: Container = "array" if convert_to_numpy else "list"
+        if convert_to_tensor:
+            kind = "tensor"
+        options = EncodeOptions(output_value, precision, truncate_dim, normalize_embeddings, kind)
         texts, single = as_texts(inputs, kwargs)
         prefix = self._prompts.resolve(prompt, prompt_name)
         kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value])
-        results = options.finish(kept, self.dimension)
+        ranges = self.ranges(truncate_dim, normalize_embeddings)
+        results = options.finish(kept, self.dimension, ranges)
         return results[0] if single else results
 
     def encode_query(
@@ -233,10 +189,11 @@ class Embedder:
         """Embed each text and keep what `keep` takes of it, so that no more stays behind."""
         skip = self._engine.skipped_tokens(prefix)
         prompted = [prefix + text for text in texts] if prefix else texts
-        kept, cut = [], 0
+        kept: dict[int, _Kept] = {}
+        cut = 0
         embeddings = self._engine.embed_many(prompted, skip, lambda e: (keep(e), e.truncated))
-        for own, truncated in progress(embeddings, len(texts), show):
-            kept.append(own)
+        for index, (own, truncated) in progress(embeddings, len(texts), show):
+            kept[index] = own
             cut += truncated
         if cut:
             message = (
@@ -244,4 +201,4 @@ class Embedder:
                 "were cut: split long texts, or export with a larger --max-seq-length"
             )
             warn(message, TruncationWarning)
-        return kept
+        return [kept[index] for index in range(len(texts))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,10 +12,11 @@ import numpy.typing as npt
 
 from edgembed.engine import Embedding
 from edgembed.errors import ArgumentError
-from edgembed.pooling import normalize
+from edgembed.pooling import Float32, normalize
 from edgembed.precision import Precision, check_precision, quantize_embeddings
 
 OutputValue = Literal["sentence_embedding", "token_embeddings"]
+Container = Literal["array", "list", "tensor"]
 
 
 def _as_dict(embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
@@ -42,7 +44,7 @@ class EncodeOptions:
     precision: Precision
     truncate_dim: int | None
     normalize_embeddings: bool
-    convert_to_numpy: bool
+    container: Container
 
     def __post_init__(self) -> None:
         """ArgumentError for a value that sentence-transformers refuses."""
@@ -51,10 +53,13 @@ class EncodeOptions:
             raise ArgumentError(f"output_value {self.output_value!r} is none of {tuple(KEEP)}")
         if self.truncate_dim is not None:
             check_positive("truncate_dim", self.truncate_dim)
+        if self.container == "tensor":
+            _torch()
 
-    def finish(self, kept: list[Any], dimension: int) -> Any:
+    def finish(self, kept: list[Any], dimension: int, ranges: Float32 | None) -> Any:
         """What encode returns for many texts, from what KEEP kept of each.
 
+        ranges: (2, dim), what quantize_embeddings takes.
         Source of the order (truncate, normalise, quantise): SentenceTransformer.encode.
         """
         if self.output_value is None:
@@ -65,8 +70,10 @@ class EncodeOptions:
         matrix = np.array(kept, np.float32).reshape(len(kept), dimension)[:, : self.truncate_dim]
         if self.normalize_embeddings:
             matrix = normalize(matrix)
-        vectors = quantize_embeddings(matrix, self.precision)
-        return vectors if self.convert_to_numpy else list(vectors)
+        vectors = quantize_embeddings(matrix, self.precision, ranges)
+        if self.container == "tensor":
+            return _torch().from_numpy(vectors)
+        return vectors if self.container == "array" else list(vectors)
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -75,14 +82,22 @@ def check_positive(name: str, value: Any) -> None:
         raise ArgumentError(f"{name} must be a whole number from 1, not {value!r}")
 
 
-def refuse_torch(convert_to_tensor: bool, device: Any, pool: Any) -> None:
-    """ArgumentError for what only torch could do."""
-    if convert_to_tensor:
-        raise ArgumentError(
-            "convert_to_tensor needs torch, which edgembed does not carry: "
-            "call torch.from_numpy() on what encode() returns"
-        )
+def check_free(batch_size: Any, chunk_size: Any, device: Any, pool: Any) -> None:
+    """ArgumentError for values of the arguments that change nothing which could not be meant."""
+    check_positive("batch_size", batch_size)
+    check_positive("chunk_size", 1 if chunk_size is None else chunk_size)
     if device not in (None, "cpu"):
         raise ArgumentError(f"device {device!r} cannot be used: edgembed runs on the CPU")
     if pool is not None:
         raise ArgumentError("pool belongs to torch's processes: share one Embedder instead")
+
+
+def _torch() -> Any:
+    """torch, where the caller has it: for code written for sentence-transformers' tensors."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError as error:
+        raise ArgumentError(
+            "convert_to_tensor needs torch, which is not installed and edgembed does not carry: "
+            "leave it out, encode() gives numpy arrays"
+        ) from error

@@ -1,0 +1,88 @@
+"""What the classes for all libraries are made of: a bundle by its folder, and how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from edgembed.manifest import FILE_NAME
+from edgembed.pooling import Float32
+
+if TYPE_CHECKING:
+    from edgembed.embedder import Embedder
+
+_loaded: WeakValueDictionary[tuple[Any, ...], Embedder] = WeakValueDictionary()
+_lock = Lock()
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Settings that can be written down, and the model, which is loaded when first asked for.
+
+    bundle: the folder that edgembed-export wrote. dtype and threads: as in Embedder.
+    query_prompt and document_prompt: texts to put before queries and documents; None takes the
+    checkpoint's own, "" none. truncate_dim and normalize_embeddings: as in Embedder.encode.
+    """
+
+    bundle: str
+    dtype: str | None = None
+    threads: int | None = None
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    truncate_dim: int | None = None
+    normalize_embeddings: bool = False
+
+    @cached_property
+    def model(self) -> Embedder:
+        """The loaded bundle. Whoever names the same one with the same settings shares it."""
+        from edgembed import Embedder
+
+        with _lock:
+            key = (*_identity(Path(self.bundle)), self.dtype, self.threads)
+            model = _loaded.get(key)
+            if model is None:
+                model = _loaded[key] = Embedder(self.bundle, self.dtype, self.threads)
+        return model
+
+    def queries(self, texts: Iterable[str]) -> Float32:
+        """(n, dim) float32, with the prompt for queries."""
+        vectors: Float32 = self.model.encode_query(
+            list(texts), prompt=self.query_prompt, **self._options()
+        )
+        return vectors
+
+    def documents(self, texts: Iterable[str]) -> Float32:
+        """(n, dim) float32, with the prompt for documents."""
+        vectors: Float32 = self.model.encode_document(
+            list(texts), prompt=self.document_prompt, **self._options()
+        )
+        return vectors
+
+    def settings(self) -> dict[str, Any]:
+        """The fields, JSON-ready; Encoder(**settings) is the same again."""
+        return asdict(self)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "truncate_dim": self.truncate_dim,
+            "normalize_embeddings": self.normalize_embeddings,
+            "show_progress_bar": False,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and other processes get the settings, and load the model themselves."""
+        return self.settings()
+
+
+def _identity(folder: Path) -> tuple[Any, ...]:
+    """Which bundle stands in a folder now: another one may take its place."""
+    try:
+        info = (folder / FILE_NAME).stat()
+    except OSError:  # Embedder has the words for it
+        return (folder,)
+    return (folder.resolve(), info.st_ino, info.st_mtime_ns)

@@ -1,0 +1,68 @@
+"""LlamaIndex: `EdgembedEmbedding` is a llama_index.core `BaseEmbedding`. Extra: llama-index."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from edgembed.integrations import missing
+from edgembed.integrations.encoder import Encoder
+
+try:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.bridge.pydantic import Field, PrivateAttr
+except ImportError as error:
+    raise missing("llama-index", "llama-index-core") from error
+
+
+class EdgembedEmbedding(BaseEmbedding):
+    """A bundle as LlamaIndex's embedding model.
+
+    >>> Settings.embed_model = EdgembedEmbedding("bundle/")
+
+    to_dict and from_dict keep the settings; a copy in another process loads the bundle there.
+    """
+
+    bundle: str = Field(description="The folder that edgembed-export wrote.")
+    dtype: str | None = Field(default=None, description="int8 or float32.")
+    threads: int | None = Field(default=None, description="How many the model may use.")
+    query_prompt: str | None = Field(default=None, description="Put before queries.")
+    document_prompt: str | None = Field(default=None, description="Put before documents.")
+    truncate_dim: int | None = Field(default=None, description="Dimensions to keep.")
+    normalize_embeddings: bool = Field(default=False, description="Scale to norm 1.")
+
+    _encoder: Encoder = PrivateAttr()
+
+    def __init__(self, bundle: str | os.PathLike[str], **settings: Any) -> None:
+        """Load a bundle; settings: the fields of `encoder.Encoder` and of BaseEmbedding."""
+        folder = os.fspath(bundle)
+        super().__init__(**{"model_name": folder, **settings, "bundle": folder})
+        own = {name: getattr(self, name) for name in Encoder.__dataclass_fields__}
+        self._encoder = Encoder(**own)
+        _ = self._encoder.model
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name that serialised settings carry."""
+        return "EdgembedEmbedding"
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        vector: list[float] = self._encoder.queries([query])[0].tolist()
+        return vector
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self._encoder.documents(texts).tolist()
+        return vectors
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return await asyncio.to_thread(self._get_query_embedding, query)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return await asyncio.to_thread(self._get_text_embeddings, texts)
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        return (await self._aget_text_embeddings([text]))[0]
