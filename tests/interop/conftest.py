@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from setup_clients import CLIENTS, HERE, SetupError, set_up
+from setup_clients import ALL, CLIENTS, HERE
+
+from environments import SetupError, set_up
+from support import ROOT
 
 Vectors = npt.NDArray[np.float32]
 # A client that asks the hub for anything must fail, not find it there.
@@ -32,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--clients",
         default=",".join(CLIENTS),
         help="the clients to test (default: %(default)s); each must be installable",
+    )
+    parser.addoption(
+        "--server-python",
+        default=str(ROOT / ".venv" / "runtime" / "bin" / "python"),
+        help="the Python that `edgembed serve` runs in (default: %(default)s)",
     )
 
 
@@ -58,14 +66,14 @@ def run(request: pytest.FixtureRequest) -> Callable[..., None]:
     @cache
     def command(name: str) -> list[str]:
         try:
-            return set_up(CLIENTS[name], work)
+            return set_up(ALL[name].environment, work)
         except SetupError as error:
             pytest.fail(f"{name} cannot be installed: {error}", pytrace=False)
 
     def start(name: str, script: Path, *arguments: str | Path, cwd: Path | None = None) -> None:
         if script.suffix == ".mjs":
             # Node looks for packages beside the script, not where it runs.
-            folder = work / CLIENTS[name].environment.name
+            folder = work / ALL[name].environment.name
             command(name)
             script = Path(shutil.copy(script, folder / f"run-{os.getpid()}-{script.name}"))
         done = subprocess.run(

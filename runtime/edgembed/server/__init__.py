@@ -1,0 +1,1 @@
+"""The HTTP server: an ASGI shell around the service (extra [serve])."""

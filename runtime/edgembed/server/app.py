@@ -1,0 +1,119 @@
+"""The ASGI application: bytes to the service and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from edgembed.server import log
+from edgembed.server.metrics import Metrics
+from edgembed.server.pages import pages
+from edgembed.service.errors import GONE, ServiceError
+from edgembed.service.exchange import Exchange, check_size
+from edgembed.service.service import Service
+
+_PATIENCE = 0.1  # seconds before a client that waits is looked after
+
+
+def application(service: Service, cors_origins: Sequence[str] = ()) -> ASGIApp:
+    """The routes of the service, /metrics, and the pages."""
+    metrics = Metrics(service)
+
+    def show_metrics(_: Request) -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    cors = Middleware(
+        CORSMiddleware, allow_origins=cors_origins, allow_methods=["*"], allow_headers=["*"]
+    )
+    return Starlette(
+        routes=[
+            Route("/metrics", show_metrics),
+            *pages(service),
+            Route("/{path:path}", _Endpoint(service, metrics)),
+        ],
+        middleware=[cors] if cors_origins else [],
+    )
+
+
+class _Endpoint:
+    """Whatever the service answers, with any method."""
+
+    def __init__(self, service: Service, metrics: Metrics) -> None:
+        self._service, self._metrics = service, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, then count and log it."""
+        request = Request(scope, receive)
+        exchange = self._service.open(request.method, scope["path"], request.headers)
+        try:
+            await self._work(exchange, request)
+            answer = exchange.response()
+        finally:
+            exchange.close()
+        await Response(answer.body, answer.status, answer.headers)(scope, receive, send)
+        self._metrics.observe(answer.record, exchange.route is not None and exchange.route.embeds)
+        log.request(answer.record)
+        if exchange.defect is not None:
+            log.failure(exchange.defect, answer.record.request_id)
+
+    async def _work(self, exchange: Exchange, request: Request) -> None:
+        try:
+            body = b"" if exchange.refused else await self._body(request)
+            exchange.begin(body)
+            await _settled(exchange, request)
+        except ServiceError as error:
+            exchange.refuse(error)
+        except ClientDisconnect:
+            exchange.refuse(ServiceError(GONE, "the client has gone"))
+
+    async def _body(self, request: Request) -> bytes:
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            check_size(size, self._service.settings.payload_limit)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+async def _settled(exchange: Exchange, request: Request) -> None:
+    """Wait until the exchange can be answered; ClientDisconnect: nobody waits for it any more.
+
+    Most are answered before it is worth looking whether the client is still there.
+    """
+    if exchange.future is None:
+        return
+    loop = asyncio.get_running_loop()
+    settled: asyncio.Future[None] = loop.create_future()
+    watching: list[asyncio.Task[None]] = []
+
+    def settle(*_: object) -> None:
+        if not settled.done():
+            settled.set_result(None)
+
+    def watch() -> None:
+        watching.append(loop.create_task(_gone(request)))
+        watching[0].add_done_callback(settle)
+
+    exchange.future.add_done_callback(lambda _: loop.call_soon_threadsafe(settle))
+    timer = loop.call_later(_PATIENCE, watch)
+    try:
+        await settled
+    finally:
+        timer.cancel()
+        for task in watching:
+            task.cancel()
+    if not exchange.future.done():
+        raise ClientDisconnect
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has closed the connection; its request is whole already."""
+    await request.receive()

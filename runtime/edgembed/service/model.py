@@ -1,0 +1,156 @@
+"""The model as the routes see it: prompts by a request's fields, and runs of one text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgembed.engine import CanaryCheck, Embedding, Engine
+from edgembed.errors import ArgumentError, PromptError
+from edgembed.pooling import Float32, normalize, pool
+from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES, Prompts
+from edgembed.service.errors import EMPTY, VALIDATION, ServiceError
+from edgembed.service.settings import Settings
+from edgembed.service.tasks import Piece
+from edgembed.unicode import is_encodable
+
+# What clients of other services call the two sides of a search.
+_INPUT_TYPES = {
+    **dict.fromkeys(("query", "search_query"), QUERY_NAMES),
+    **dict.fromkeys(("document", "passage", "search_document"), DOCUMENT_NAMES),
+}
+
+
+# A text of more characters is refused before it is tokenised, which would take seconds and
+# gigabytes where a text has no blanks. The bound is TEI's.
+_CHARACTERS_PER_TOKEN = 250
+
+
+@dataclass(frozen=True)
+class PromptFields:
+    """How a request names its prompt; None where it does not."""
+
+    prompt: str | None = None
+    prompt_name: str | None = None
+    input_type: str | None = None
+
+
+class Model:
+    """One loaded bundle and the operator's settings. Safe to share between threads."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """ArgumentError where the settings do not fit the bundle."""
+        self.engine, self.settings = engine, settings
+        self.manifest = engine.manifest
+        if settings.max_batch_tokens < self.manifest.max_seq_length:
+            raise ArgumentError(
+                f"max_batch_tokens {settings.max_batch_tokens} is less than the "
+                f"{self.manifest.max_seq_length} tokens of one text of this bundle: raise it, or "
+                "export with a smaller --max-seq-length"
+            )
+        self.prompts: Prompts = self.manifest.prompts
+        self.default_prompt = self.prompts.resolve(
+            settings.default_prompt, settings.default_prompt_name
+        )
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | os.PathLike[str],
+        dtype: str | None,
+        settings: Settings,
+        canaries: CanaryCheck = "warn",
+    ) -> Model:
+        """Load a bundle for runs of one thread each; see Embedder for arguments and errors."""
+        engine = Engine(bundle, dtype, 1)
+        engine.check_canaries(canaries)
+        return cls(engine, settings)
+
+    @property
+    def name(self) -> str:
+        """What the OpenAI routes call it."""
+        return self.settings.served_model_name or self.manifest.model.id
+
+    def prompt(self, fields: PromptFields) -> str:
+        """The text to put before each input: prompt wins, then prompt_name, then input_type."""
+        if fields.prompt is not None:
+            _refuse_surrogates(fields.prompt, "prompt")
+            return fields.prompt
+        name = fields.prompt_name
+        if name is None and fields.input_type is not None:
+            if fields.input_type in _INPUT_TYPES:
+                name = self.prompts.first(_INPUT_TYPES[fields.input_type])
+            else:
+                name = fields.input_type
+        if name is None:
+            return self.default_prompt
+        try:
+            return self.prompts.resolve(None, name)
+        except PromptError as error:
+            param = "prompt_name" if fields.prompt_name is not None else "input_type"
+            raise ServiceError(VALIDATION, str(error), param) from error
+
+    def check_texts(self, texts: list[str], prompt: str, field: str) -> None:
+        """ServiceError for a text that is empty (so in both APIs), too long, or no Unicode."""
+        longest = self.manifest.max_seq_length * _CHARACTERS_PER_TOKEN
+        for index, text in enumerate(texts):
+            where = field if len(texts) == 1 else f"{field}[{index}]"
+            if not text:
+                raise ServiceError(EMPTY, f"`{where}` cannot be empty", field)
+            if len(prompt) + len(text) > longest:
+                message = f"`{where}` must have at most {longest} characters: split it"
+                raise ServiceError(VALIDATION, message, field)
+            _refuse_surrogates(text, where)
+
+    def runner(
+        self, prompt: str, keep: Callable[[Embedding], Any], refuse_cut: str | None = None
+    ) -> Callable[[str], Piece]:
+        """A run for the workers: prompt + text embedded, and what `keep` takes of it.
+
+        refuse_cut: why a text that does not fit is refused; None where it is cut.
+        """
+        skip = self.engine.skipped_tokens(prompt)
+
+        def run(text: str) -> Piece:
+            prompted = prompt + text
+            if refuse_cut is not None and self.engine.tokenizer.encode(prompted).truncated:
+                raise ServiceError(VALIDATION, refuse_cut)
+            embedding = self.engine.embed(prompted, skip, 1)
+            return Piece(keep(embedding), len(embedding.ids), embedding.truncated)
+
+        return run
+
+    def vector(
+        self, embedding: Embedding, prompt: str, normalized: bool, dimensions: int | None
+    ) -> Float32:
+        """The (dimensions or dim,) float32 vector to send.
+
+        normalized: of norm 1, as encode(normalize_embeddings=True, truncate_dim=dimensions) gives
+        it; otherwise as the pooling left it, without the checkpoint's Normalize module.
+        """
+        vector = embedding.vector
+        if not normalized and self.manifest.normalize:
+            skip = self.engine.skipped_tokens(prompt)
+            vector = pool(embedding.token_embeddings, self.manifest.pooling, skip)
+        cut = dimensions is not None and dimensions < self.manifest.dimension
+        if cut:
+            vector = vector[:dimensions]
+        if normalized and (cut or not self.manifest.normalize):
+            vector = normalize(vector)
+        return vector
+
+    def check_dimensions(self, dimensions: int | None) -> None:
+        """ServiceError unless there are so many."""
+        if dimensions is not None and not 1 <= dimensions <= self.manifest.dimension:
+            raise ServiceError(
+                VALIDATION,
+                f"`dimensions` must be from 1 to {self.manifest.dimension}",
+                "dimensions",
+            )
+
+
+def _refuse_surrogates(text: str, where: str) -> None:
+    if not is_encodable(text):
+        raise ServiceError(VALIDATION, f"`{where}` holds lone surrogates: no valid Unicode", where)

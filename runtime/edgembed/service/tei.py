@@ -1,0 +1,165 @@
+"""The routes of Hugging Face's text-embeddings-inference, field by field (TEI 1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import msgspec
+
+from edgembed.engine import Embedding
+from edgembed.service.codec import encode, numbers
+from edgembed.service.errors import BATCH_SIZE, EMPTY, ServiceError
+from edgembed.service.model import Model, PromptFields
+from edgembed.service.tasks import Piece, Task
+from edgembed.similarity import similarity as similarities
+from edgembed.tokenize import Token
+
+Inputs = str | list[str]
+Direction = Literal["Left", "Right", "left", "right"]
+
+
+class EmbedAllRequest(msgspec.Struct, kw_only=True):
+    """Texts to embed.
+
+    truncate: cut texts over max_input_length (default: the server's auto_truncate); false refuses
+    them. prompt_name: a prompt by its key or its prefix. prompt: its text instead, "" for none.
+    """
+
+    inputs: str | list[str]
+    truncate: bool | None = None
+    truncation_direction: Direction = "Right"
+    prompt_name: str | None = None
+    prompt: str | None = None
+
+
+class EmbedRequest(EmbedAllRequest, kw_only=True):
+    """Texts to embed, normalize: to norm 1; dimensions: the first so many, before that."""
+
+    normalize: bool = True
+    dimensions: int | None = None
+
+
+class SimilarityInputs(msgspec.Struct):
+    """One sentence, and those it is compared with."""
+
+    source_sentence: str
+    sentences: list[str]
+
+
+class SimilarityParameters(msgspec.Struct):
+    """As in an embed request."""
+
+    truncate: bool | None = None
+    truncation_direction: Direction = "Right"
+    prompt_name: str | None = None
+    prompt: str | None = None
+
+
+class SimilarityRequest(msgspec.Struct):
+    """Sentences to compare with one."""
+
+    inputs: SimilarityInputs
+    parameters: SimilarityParameters | None = None
+
+
+class TokenizeRequest(msgspec.Struct):
+    """Texts to tokenise, whole: nothing is cut."""
+
+    inputs: str | list[str]
+    add_special_tokens: bool = True
+    prompt_name: str | None = None
+    prompt: str | None = None
+
+
+def embed(model: Model, request: EmbedRequest) -> Task:
+    """One vector a text."""
+    model.check_dimensions(request.dimensions)
+    prompt = _prompt(model, request)
+
+    def keep(embedding: Embedding) -> bytes:
+        return numbers(model.vector(embedding, prompt, request.normalize, request.dimensions))
+
+    return _task(model, request, prompt, model.runner(prompt, keep, _refusal(model, request)))
+
+
+def embed_all(model: Model, request: EmbedAllRequest) -> Task:
+    """One vector a token."""
+    prompt = _prompt(model, request)
+    run = model.runner(prompt, _token_vectors, _refusal(model, request))
+    return _task(model, request, prompt, run)
+
+
+def similarity(model: Model, request: SimilarityRequest) -> Task:
+    """The cosine of each sentence with the source sentence."""
+    parameters = request.parameters or SimilarityParameters()
+    sentences = request.inputs.sentences
+    if not sentences:
+        raise ServiceError(EMPTY, "`inputs.sentences` cannot be empty", "inputs.sentences")
+    texts = [request.inputs.source_sentence, *sentences]
+    prompt = _prompt(model, parameters)
+    _check_batch(model, texts, prompt)
+    run = model.runner(prompt, lambda e: e.vector, _refusal(model, parameters))
+    return Task(texts, run, _cosines)
+
+
+def tokenize(model: Model, request: TokenizeRequest) -> Task:
+    """The tokens of each text, and where in the prompt and text they stand."""
+    prompt = _prompt(model, request)
+    run = partial(_tokens, model, prompt, request.add_special_tokens)
+    return _task(model, request, prompt, run, learn=False)
+
+
+def _task(
+    model: Model, request: Any, prompt: str, run: Callable[[str], Piece], learn: bool = True
+) -> Task:
+    single = isinstance(request.inputs, str)
+    texts = [request.inputs] if single else request.inputs
+    if not texts:
+        raise ServiceError(EMPTY, "`inputs` cannot be empty", "inputs")
+    _check_batch(model, texts, prompt)
+    return Task(texts, run, _array, single, learn)
+
+
+def _check_batch(model: Model, texts: list[str], prompt: str) -> None:
+    allowed = model.settings.max_client_batch_size
+    if len(texts) > allowed:
+        message = f"batch size {len(texts)} > maximum allowed batch size {allowed}"
+        raise ServiceError(BATCH_SIZE, message, "inputs")
+    model.check_texts(texts, prompt, "inputs")
+
+
+def _prompt(model: Model, request: Any) -> str:
+    return model.prompt(PromptFields(request.prompt, request.prompt_name))
+
+
+def _refusal(model: Model, request: Any) -> str | None:
+    longest = model.manifest.max_seq_length
+    truncate = model.settings.auto_truncate if request.truncate is None else request.truncate
+    if not truncate:
+        return f"`inputs` must have at most {longest} tokens: shorten them, or send truncate=true"
+    if request.truncation_direction.lower() == "left":
+        return (
+            f"an input has more than {longest} tokens, and texts are cut at their end only: "
+            "send truncation_direction=Right, or cut them yourself"
+        )
+    return None
+
+
+def _array(pieces: list[Piece]) -> bytes:
+    return b"[%b]" % b",".join(piece.value for piece in pieces)
+
+
+def _token_vectors(embedding: Embedding) -> bytes:
+    return numbers(embedding.token_embeddings)
+
+
+def _cosines(pieces: list[Piece]) -> bytes:
+    source, *others = (piece.value for piece in pieces)
+    return numbers(similarities("cosine", [source], others)[0])
+
+
+def _tokens(model: Model, prompt: str, add_special_tokens: bool, text: str) -> Piece:
+    tokens: list[Token] = model.engine.tokenizer.describe(prompt + text, add_special_tokens)
+    return Piece(encode([token._asdict() for token in tokens]), len(tokens), truncated=False)

@@ -1,0 +1,139 @@
+"""Connections that are up to no good."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving import Server
+
+BODY = b'{"inputs": "a"}'
+HEAD = b"POST /embed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def impatient(start: Callable[..., Any], frida: Path) -> Iterator[Server]:
+    with start(frida, "--request-timeout", "0.5") as server:
+        yield server
+
+
+def talk(server: Server, data: bytes) -> bytes:
+    """What comes back until the server closes the connection."""
+    with socket.create_connection(server.address, timeout=10) as connection:
+        connection.sendall(data)
+        return _rest(connection)
+
+
+def _rest(connection: socket.socket) -> bytes:
+    received = b""
+    try:
+        while chunk := connection.recv(65536):
+            received += chunk
+    except ConnectionResetError:
+        pass
+    return received
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST",
+        HEAD,
+        HEAD + b"content-length: 15\r\n\r\n",
+        HEAD + b"content-length: 15\r\n\r\n{",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n3\r\n{",
+    ],
+)
+def test_a_request_that_does_not_come_is_not_waited_for(impatient: Server, begun: bytes) -> None:
+    assert talk(impatient, begun).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_trickle_does_not_keep_the_connection(impatient: Server) -> None:
+    with socket.create_connection(impatient.address, timeout=0.1) as connection:
+        received = b""
+        for byte in HEAD * 5:  # would take half a minute
+            try:
+                connection.sendall(bytes([byte]))
+                received += connection.recv(1000)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_may_rest_between_requests(impatient: Server) -> None:
+    request = HEAD + b"content-length: 15\r\n\r\n" + BODY
+    with socket.create_connection(impatient.address, timeout=1.5) as connection:
+        for _ in range(2):
+            connection.sendall(request)
+            received = b""
+            while not received.endswith(b"]]"):
+                received += connection.recv(65536)
+            assert received.startswith(b"HTTP/1.1 200 ")
+            with pytest.raises(TimeoutError):  # longer than a request may take
+                connection.recv(1)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /health HTTP/1.1\r\nhost: x\r\nbomb: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: x\r\nbomb: " + b"a" * 200_000,
+        b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+    ],
+    ids=["a long header", "a header without end", "many headers", "a long path"],
+)
+def test_header_bombs(server: Server, request_: bytes) -> None:
+    assert talk(server, request_).startswith(b"HTTP/1.1 431 ")
+    assert server.get("/health").status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"content-length: 15\r\ntransfer-encoding: chunked\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 15\r\n",
+        b"content-length: 15\r\ncontent-length: 16\r\n",
+        b"content-length: +15\r\n",
+        b"content-length: 0x0f\r\n",
+        b"content-length: -1\r\n",
+        b"content-length: 15, 16\r\n",
+        b"content-length : 15\r\n",
+        b"transfer-encoding: chunked, identity\r\n",
+        b"transfer-encoding: xchunked\r\n",
+        b" folded: 1\r\n",
+        b"na\x00me: 1\r\n",
+    ],
+)
+def test_requests_whose_length_is_in_doubt(server: Server, headers: bytes) -> None:
+    smuggled = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
+    received = talk(server, HEAD + headers + b"\r\n" + BODY + smuggled)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b'"object":"list"' not in received
+
+
+def test_no_http_at_all(server: Server) -> None:
+    for data in (b"\x16\x03\x01\x02\x00\x01\x00", b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+        assert talk(server, data).startswith(b"HTTP/1.1 400 ")
+    assert server.get("/health").status == 200
+
+
+def test_a_client_that_goes_away_leaves_no_work(start: Callable[..., Any], bundles: Path) -> None:
+    body = b'{"input": [' + b",".join([b'"' + b"word " * 250 + b'"'] * 600) + b"]}"
+    with start(bundles / "minilm", "--json-output") as server:
+        with socket.create_connection(server.address, timeout=10) as connection:
+            head = b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+            connection.sendall(head % len(body) + body)
+            while b"te_queue_size 0" in server.get("/metrics").body:
+                pass  # until it is in work
+        while b"te_queue_size 0" not in server.get("/metrics").body:
+            pass  # hundreds of texts would take far longer than a test may
+        failures = server.get("/metrics").body
+        assert b'te_request_failure{err="client_gone"} 1.0' in failures
