@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -211,6 +213,27 @@ def test_no_texts_give_an_empty_output(frida: Path, tmp_path: Path, ending: str)
         assert out.read_bytes() == b""
     else:
         assert pq.read_table(out).num_rows == 0
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["at once", "resumable"])
+def test_a_progress_bar_on_a_terminal_only(
+    frida: Path, text_file: Path, tmp_path: Path, resume: list[str]
+) -> None:
+    arguments = ["encode", str(frida), str(text_file), "-o", str(tmp_path / "out.npy"), *resume]
+    assert b"text/s" not in run(*arguments).stderr
+    fcntl, termios = (pytest.importorskip(name) for name in ("fcntl", "termios"))
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen([sys.executable, "-c", MAIN, *arguments], stderr=theirs)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while piece := os.read(ours, 1000):
+            said += piece
+    os.close(ours)
+    assert process.wait() == 0
+    assert f"{len(TEXTS)}/{len(TEXTS)}".encode() in said
+    assert b"text/s" in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")

@@ -1,26 +1,34 @@
-"""The README's snippets, run as they stand: those after a `<!-- test: LANGUAGE -->` line."""
+"""The snippets of README and docs/, run as they stand; a library's own in tests/integrations."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"<!-- test: (python|sh) -->\n```\1\n(.*?)```", README, re.DOTALL)
+from snippets import snippets
+
+PAGES = ("README.md", "docs/cli.md", "docs/libraries.md")
+SNIPPETS = [
+    pytest.param(language, code, id=f"{page} {number}")
+    for page in PAGES
+    for number, (language, code) in enumerate(snippets(page))
+    if language in ("python", "sh")
+]
 
 
 def test_snippets_are_found() -> None:
-    assert {language for language, _ in SNIPPETS} == {"python", "sh"}
+    for page, expected in zip(PAGES, ({"python", "sh"}, {"sh"}, {"python"}), strict=True):
+        assert expected <= {language for language, _ in snippets(page)}
 
 
 @pytest.mark.parametrize(("language", "code"), SNIPPETS)
 def test_snippet(language: str, code: str, bundles: Path, tmp_path: Path) -> None:
     (tmp_path / "bundle").symlink_to(bundles / "minilm", target_is_directory=True)
+    (tmp_path / "texts.txt").write_text("first text\nsecond text\n")
     command = [sys.executable, "-W", "error", "-c"] if language == "python" else ["sh", "-ec"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(

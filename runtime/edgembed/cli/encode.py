@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.inputs import Record, read_records
 from edgembed.cli.options import Commands, add_command, add_model_options, load, prompt_argument
-from edgembed.cli.outputs import FORMATS, replacing, write
+from edgembed.cli.outputs import FORMATS, check_fields, replacing, write
 from edgembed.errors import ArgumentError, TextError
 
 if TYPE_CHECKING:
     from edgembed import Embedder
+    from edgembed.cli.partial import Partial
+
+# Texts whose vectors are not yet in OUT.partial, at most: what a kill may cost.
+_AT_ONCE = 64
 
 
 def add(commands: Commands) -> None:
@@ -32,6 +37,12 @@ def add(commands: Commands) -> None:
         "and parquet keep each text (or the input's fields) beside its embedding",
     )
     command.add_argument("-o", "--output", metavar="OUT", help="output file (default: stdout)")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep finished vectors in OUT.partial, and go on from them if this command was "
+        "stopped before",
+    )
     add_model_options(command)
     command.set_defaults(run=run)
 
@@ -39,10 +50,18 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Embed the whole input; OUT appears whole or, on any error, not at all."""
     format_ = _format(args)
-    records = read_records(args.file, args.field)
-    model = load(args)
-    vectors = _embed(model, records, prompt_argument(model, args.prompt), args.file)
     to_file = args.output not in (None, "-")
+    if args.resume and not to_file:
+        raise ArgumentError("--resume needs an output file: name one with -o")
+    records = read_records(args.file, args.field)
+    check_fields(format_, records)
+    model = load(args)
+    prompt = prompt_argument(model, args.prompt)
+    if args.resume:
+        partial = _resume(model, records, prompt, args)
+        partial.publish(lambda stream, vectors: write(format_, stream, records, vectors))
+        return 0
+    vectors = _embed(model, records, prompt, args.file)
     with replacing(Path(args.output)) if to_file else nullcontext(sys.stdout.buffer) as stream:
         write(format_, stream, records, vectors)
     return 0
@@ -65,12 +84,39 @@ def _format(args: argparse.Namespace) -> str:
 
 
 def _embed(model: Embedder, records: list[Record], prompt: dict[str, Any], source: str) -> Any:
-    try:
+    with _naming_lines(records, source):
         return model.encode(
-            [record.text for record in records],
-            show_progress_bar=sys.stderr.isatty() and find_spec("tqdm") is not None,
-            **prompt,
+            [record.text for record in records], show_progress_bar=_shows_bar(), **prompt
         )
+
+
+@contextmanager
+def _naming_lines(records: list[Record], source: str) -> Iterator[None]:
+    try:
+        yield
     except TextError as error:
         lines = ", ".join(str(records[i].line) for i in error.indices[:10])
         raise TextError(f"{source}, line {lines}: {error}", error.indices) from error
+
+
+def _resume(
+    model: Embedder, records: list[Record], prompt: dict[str, Any], args: argparse.Namespace
+) -> Partial:
+    """Embed what an earlier process of the same run has not."""
+    from edgembed.cli.partial import Partial, digest
+    from edgembed.progress import progress
+    from edgembed.texts import as_texts
+
+    with _naming_lines(records, args.file):  # before any vector is kept
+        texts, _ = as_texts([record.text for record in records], {})
+    run = {"fingerprint": model.fingerprint, "prompt": prompt, "texts": digest(texts)}
+    partial = Partial(Path(args.output), run, model.dimension)
+    if done := partial.done:
+        print(f"edgembed: {done} of {len(texts)} vectors are there already", file=sys.stderr)
+    vectors = model.encode_iter(texts[done:], batch_size=_AT_ONCE, **prompt)
+    partial.extend(progress(vectors, len(texts) - done, _shows_bar()))
+    return partial
+
+
+def _shows_bar() -> bool:
+    return sys.stderr.isatty() and find_spec("tqdm") is not None

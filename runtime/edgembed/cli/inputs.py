@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgembed.errors import TextError
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One input text, its line (from 1), and the fields to keep beside its embedding."""
 
     text: str

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 Commands = Any  # argparse's sub-parsers object has no public type
 
 
-def add_command(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
-    """A sub-command with the arguments that all have."""
+def add_command(
+    commands: Commands, name: str, summary: str, bundle: str | None = None
+) -> argparse.ArgumentParser:
+    """A sub-command with the argument that all have; bundle: its nargs, "?" if it may be absent."""
     command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
-    command.add_argument("bundle", metavar="BUNDLE", help="folder that edgembed-export wrote")
+    command.add_argument(
+        "bundle", metavar="BUNDLE", nargs=bundle, help="folder that edgembed-export wrote"
+    )
     return command
 
 

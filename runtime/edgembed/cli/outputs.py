@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,12 +23,16 @@ EMBEDDING = "embedding"
 
 def write(format_: str, stream: BinaryIO, records: list[Record], vectors: Matrix) -> None:
     """Write one row a record in one of FORMATS."""
+    _WRITERS[format_](stream, records, vectors)
+
+
+def check_fields(format_: str, records: list[Record]) -> None:
+    """ArgumentError where a field of the input is in the way of the output's own."""
     if format_ != "npy" and any(EMBEDDING in record.fields for record in records):
         raise ArgumentError(
             f"the input has a field {EMBEDDING!r} already, which the output would overwrite: "
             "rename it, or use --format npy"
         )
-    _WRITERS[format_](stream, records, vectors)
 
 
 def _write_npy(stream: BinaryIO, records: list[Record], vectors: Matrix) -> None:
@@ -74,6 +77,8 @@ FORMATS = tuple(_WRITERS)
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace else."""
+    import tempfile  # a tenth of what --help takes
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
