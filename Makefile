@@ -12,7 +12,7 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export interop soak known-answers bundles lint clean
+.PHONY: help demo test test-runtime test-export interop libraries soak known-answers bundles lint clean
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"
@@ -20,6 +20,7 @@ help:
 	@echo "make test                  lint, types and every test"
 	@echo "make test SHARED=folder    also those that need models and data from elsewhere"
 	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
+	@echo "make libraries             edgembed in LangChain, LlamaIndex, Haystack, Chroma, ..."
 	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
 
@@ -44,14 +45,19 @@ $(BUNDLES)/.ready: $(EXPORT)/.ready tests/make_bundles.py tests/checkpoints.py \
 	@touch $@
 
 test-runtime: $(RUNTIME)/.ready $(BUNDLES)/.ready
-	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --ignore tests/integrations --bundles $(BUNDLES) $(PYTEST_SHARED)
 
 test-export: $(EXPORT)/.ready $(BUNDLES)/.ready
 	$(EXPORT)/bin/python -m pytest tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
 
-# The bundle in other people's tools, each in an environment of its own.
-interop: $(EXPORT)/.ready $(BUNDLES)/.ready
+# The bundle in other people's tools, and other people's clients of a server, each in an environment
+# of its own.
+interop: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
 	$(EXPORT)/bin/python -m pytest tests/interop --bundles $(BUNDLES) --work .cache/interop
+
+# edgembed in other people's libraries, each in an environment of its own.
+libraries: $(BUNDLES)/.ready
+	$(PYTHON) tests/integrations/libraries.py .cache/libraries -- --bundles $(BUNDLES)
 
 # The slow forms of tests that `make test` runs short.
 soak: $(EXPORT)/.ready $(BUNDLES)/.ready
@@ -70,9 +76,9 @@ $(EXPORT)/.ready: pyproject.toml $(wildcard requirements/*.txt)
 	@touch $@
 
 $(RUNTIME)/.ready: pyproject.toml $(wildcard requirements/*.txt)
-	@echo "setting up $(RUNTIME) (numpy, onnxruntime, tokenizers; no torch)"
+	@echo "setting up $(RUNTIME) (numpy, onnxruntime, tokenizers, the server; no torch)"
 	@$(PYTHON) -m venv $(RUNTIME)
-	@$(RUNTIME)/bin/python $(PIP_INSTALL) -c requirements/runtime.txt -r requirements/test-runtime.txt -e .
+	@$(RUNTIME)/bin/python $(PIP_INSTALL) -c requirements/runtime.txt -r requirements/test-runtime.txt -e '.[serve]'
 	@touch $@
 
 clean:
