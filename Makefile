@@ -59,9 +59,13 @@ interop: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
 libraries: $(BUNDLES)/.ready
 	$(PYTHON) tests/integrations/libraries.py .cache/libraries -- --bundles $(BUNDLES)
 
-# The slow forms of tests that `make test` runs short.
-soak: $(EXPORT)/.ready $(BUNDLES)/.ready
-	$(EXPORT)/bin/python -m pytest tests/export/test_killed.py --bundles $(BUNDLES) --kills 100
+# The slow forms of tests that `make test` runs short: those that take `amount` (tests/conftest.py).
+# SOAK=tests/some_file.py runs some of them.
+SOAK ?= $(shell grep -l 'amount: ' tests/*.py tests/server/*.py tests/attacks/*.py 2>/dev/null | grep -v conftest)
+SOAK_EXPORT ?= $(shell grep -l 'amount: ' tests/export/*.py)
+soak: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
+	$(RUNTIME)/bin/python -m pytest $(SOAK) --soak --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(EXPORT)/bin/python -m pytest $(SOAK_EXPORT) --soak --bundles $(BUNDLES) $(PYTEST_SHARED)
 
 # The cosines on two models' cards, wherever the hub answers; FRIDA is a download of 3.3 GB.
 known-answers: $(EXPORT)/.ready

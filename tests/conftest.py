@@ -46,10 +46,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "tests that need real checkpoints and data sets; without it they are skipped",
     )
     parser.addoption(
-        "--kills",
-        default=4,
-        help="how many exports are killed at random moments (default: %(default)s)",
+        "--soak",
+        action="store_true",
+        help="run long what is short otherwise (see `amount`), and print the figures at the end",
     )
+
+
+_FIGURES = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_FIGURES] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    config = terminalreporter.config
+    if config.getoption("--soak"):
+        terminalreporter.section("figures")
+        for name, said in config.stash[_FIGURES].items():
+            terminalreporter.write_line(f"{name}: {said}")
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have taken their pick
@@ -93,6 +108,23 @@ def embedder(bundles: Path) -> Callable[..., Embedder]:
         return Embedder(bundles / name, dtype=dtype, threads=threads)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def amount(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """amount(SHORT, FULL): how often to do something; FULL under `make soak`."""
+    soak = bool(request.config.getoption("--soak"))
+    return lambda short, full: full if soak else short
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """figure(TEXT): what a test measured, for docs/reliability.md; `make soak` prints it."""
+
+    def record(said: str) -> None:
+        request.config.stash[_FIGURES][request.node.nodeid] = said
+
+    return record
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """kill -9 at random moments of an export: a whole bundle stands at the target, or none.
 
-`--kills N` says how often (default 4; `make soak` takes 100).
+Four times, under `make soak` a hundred.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ def test_kill_leaves_a_whole_bundle_or_none(
     checkpoint_folder: Callable[[str], Path],
     tmp_path: Path,
     mode: str,
-    pytestconfig: pytest.Config,
+    amount: Callable[[int, int], int],
+    figure: Callable[[str], None],
 ) -> None:
-    kills = int(pytestconfig.getoption("--kills")) // 2
+    kills = amount(2, 50)
     texts = tmp_path / "texts.txt"
     texts.write_text(TEXTS, encoding="utf-8")
     script = Path(__file__).with_name("kill_exports.py")
@@ -37,3 +38,4 @@ def test_kill_leaves_a_whole_bundle_or_none(
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) == kills
+    figure(f"{kills} kills, each left a whole bundle or none")
