@@ -30,6 +30,7 @@ class Variant:
 
 PLAIN = Recipe(
     smooth=(),
+    centre=False,
     split=0,
     exact_units=0,
     coarse_band=0,

@@ -23,6 +23,8 @@ def test_statistics_of_every_layer_agree_with_each_other() -> None:
         assert own.peak.shape == own.mean.shape == (len(own.moment),)
         assert (own.mean**2 <= np.diag(own.moment) + 1e-6).all()
         assert (np.diag(own.moment) <= own.peak**2 + 1e-6).all()
+        for middle in (own.mean, own.centre):
+            assert ((own.low <= middle) & (middle <= own.high)).all()
         np.testing.assert_allclose(own.moment, own.moment.T, atol=1e-6)
 
 
@@ -63,23 +65,25 @@ def test_the_reference_and_the_graph_calibrated_are_one_model() -> None:
     assert torch_hidden(BERT, ids).shape[:2] == ids.shape
 
 
-def test_divided_picked_and_emptied_statistics() -> None:
+def test_shifted_divided_picked_and_emptied_statistics() -> None:
     x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     factor = np.array([1, -2, 4, 0.5], np.float32)
     index = np.array([3, 1, 1])
 
     def of(rows: np.ndarray) -> Statistics:
         moment = (rows.T @ rows).astype(np.float64) / len(rows)
-        return Statistics(np.abs(rows).max(axis=0), rows.mean(axis=0), moment)
+        low, high = rows.min(axis=0), rows.max(axis=0)
+        return Statistics(low, high, (low + high) / 2, rows.mean(axis=0), moment)
 
     emptied = x.copy()
     emptied[:, [0, 2]] = 0
     for found, expected in (
+        (of(x).shifted(factor), of(x - factor)),
         (of(x).divided(factor), of(x / factor)),
         (of(x).picked(index), of(x[:, index])),
         (of(x).without([0, 2]), of(emptied)),
     ):
-        for name in ("peak", "mean", "moment"):
+        for name in ("low", "high", "peak", "centre", "mean", "moment"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5)
 
 

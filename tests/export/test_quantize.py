@@ -33,6 +33,7 @@ NAMED = {family.name: family for family in FAMILIES}
 BERT = NAMED["rubert-mini-frida"]
 NAIVE = Recipe(
     smooth=(),
+    centre=False,
     split=0,
     exact_units=0,
     coarse_band=0,
@@ -212,16 +213,20 @@ def test_one_spoilt_column_is_caught() -> None:
     assert is_pair_safe(values)
 
 
-def test_splitting_and_smoothing_do_not_change_the_layer() -> None:
+def test_centring_splitting_and_smoothing_do_not_change_the_layer() -> None:
     numbers = np.random.default_rng(0)
-    weight, moment = _random_layer(9, 5, 0, correlated=False)
-    x = numbers.normal(size=(7, 9)).astype(np.float32)
-    layer = Layer(weight, None, Statistics(np.abs(x).max(axis=0), x.mean(axis=0), moment))
+    weight, _ = _random_layer(9, 5, 0, correlated=False)
+    x = numbers.normal(size=(7, 9)).astype(np.float32) + np.arange(9, dtype=np.float32)
+    layer = Layer(weight, None, _statistics(x)).shifted(_statistics(x).centre)
+    assert layer.bias is not None
+    centred = x - _statistics(x).centre
+    np.testing.assert_allclose(centred @ weight + layer.bias, x @ weight, rtol=1e-4, atol=1e-4)
     factor = numbers.uniform(0.5, 2, 9).astype(np.float32)
     parts = np.array([2, 2, 7])
     smoothed, divisor = layer.smoothed(factor, parts)
-    wide = np.concatenate([x, x[:, parts]], axis=1) / divisor
-    np.testing.assert_allclose(wide @ smoothed.weight, x @ weight, rtol=1e-4, atol=1e-5)
+    wide = np.concatenate([centred, centred[:, parts]], axis=1) / divisor
+    found = wide @ smoothed.weight + smoothed.bias
+    np.testing.assert_allclose(found, x @ weight, rtol=1e-4, atol=1e-4)
 
 
 def test_outliers_are_split_and_kept_only_where_there_are_any() -> None:
@@ -239,7 +244,8 @@ def test_bias_correction_takes_the_mean_error_away() -> None:
     weight, moment = _random_layer(24, 6, 1, correlated=True)
     mean = np.full(24, 0.7, np.float32)
     moment = moment + np.outer(mean, mean)
-    layer = rounded(Layer(weight, None, Statistics(np.ones(24, np.float32), mean, moment)), RECIPE)
+    edge = np.ones(24, np.float32)
+    layer = rounded(Layer(weight, None, Statistics(-edge, edge, 0 * edge, mean, moment)), RECIPE)
     assert layer.bias is not None
     np.testing.assert_allclose(mean @ layer.weight.restored + layer.bias, mean @ weight, atol=1e-5)
 
@@ -261,6 +267,11 @@ def test_minilm_keeps_the_bounds_with_the_built_in_texts(
     assert cosine.mean() >= 0.9990
     assert np.quantile(cosine, 0.01) >= 0.9975
     assert cosine.min() >= 0.995
+
+
+def _statistics(x: Any) -> Statistics:
+    low, high = x.min(axis=0), x.max(axis=0)
+    return Statistics(low, high, (low + high) / 2, x.mean(axis=0), x.T @ x / len(x))
 
 
 def _random_layer(rows: int, columns: int, seed: int, correlated: bool) -> tuple[Any, Any]:

@@ -31,35 +31,57 @@ _FRAGMENT = 4
 class Statistics:
     """The inputs of one linear layer over all calibration texts, each counting the same."""
 
-    peak: Array
-    """(in,) largest absolute value of each channel."""
+    low: Array
+    """(in,) least value of each channel."""
+    high: Array
+    """(in,) greatest value of each channel."""
+    centre: Array
+    """(in,) the middle between a text's least and greatest value of each channel, on average."""
     mean: Array
     """(in,) mean of each channel."""
     moment: Array | None
     """(in, in) second moment, mean of x^T x, or None when it was not asked for. float32: those of
     a large model are GiBs."""
 
+    @property
+    def peak(self) -> Array:
+        """(in,) largest absolute value of each channel."""
+        peak: Array = np.maximum(np.abs(self.low), np.abs(self.high))
+        return peak
+
+    def shifted(self, shift: Array) -> Statistics:
+        """Of inputs less `shift` (in)."""
+        moment = self.moment
+        if moment is not None:
+            moment = moment - np.outer(shift, self.mean) - np.outer(self.mean, shift)
+            moment += np.outer(shift, shift)
+        edges = (self.low - shift, self.high - shift, self.centre - shift)
+        return Statistics(*edges, self.mean - shift, moment)
+
     def divided(self, factor: Array) -> Statistics:
         """Of inputs divided by `factor` (in)."""
         moment = self.moment
         if moment is not None:
             moment = moment / np.outer(factor, factor)
-        size: Array = np.abs(factor)
-        return Statistics(self.peak / size, self.mean / factor, moment)
+        ends = self.low / factor, self.high / factor
+        edges = (np.minimum(*ends), np.maximum(*ends), self.centre / factor)
+        return Statistics(*edges, self.mean / factor, moment)
 
     def picked(self, index: npt.NDArray[np.int64]) -> Statistics:
         """Of inputs rearranged: channel i is what channel index[i] was."""
         moment = None if self.moment is None else self.moment[np.ix_(index, index)]
-        return Statistics(self.peak[index], self.mean[index], moment)
+        edges = (self.low[index], self.high[index], self.centre[index])
+        return Statistics(*edges, self.mean[index], moment)
 
     def without(self, units: list[int]) -> Statistics:
         """Of inputs that are zero at `units`."""
-        peak, mean = self.peak.copy(), self.mean.copy()
-        peak[units] = mean[units] = 0
+        used = np.ones(len(self.mean), np.float32)
+        used[units] = 0
+        edges = (self.low * used, self.high * used, self.centre * used)
         moment = None if self.moment is None else self.moment.copy()
         if moment is not None:
             moment[units] = moment[:, units] = 0
-        return Statistics(peak, mean, moment)
+        return Statistics(*edges, self.mean * used, moment)
 
 
 @dataclass(frozen=True)
@@ -132,7 +154,9 @@ class _Total:
     def __init__(self, moments: bool) -> None:
         self._moments = moments
         self._texts = 0
-        self._peak: Any = np.float32(0)
+        self._low: Any = np.float32(np.inf)
+        self._high: Any = np.float32(-np.inf)
+        self._centre: Any = 0.0
         self._sum: Any = 0.0
         self._moment: Any = None
         self._waiting: list[Array] = []
@@ -140,7 +164,9 @@ class _Total:
     def add(self, matrix: Array) -> None:
         """Count one text: (tokens, in)."""
         self._texts += 1
-        self._peak = np.maximum(self._peak, np.abs(matrix).max(axis=0))
+        low, high = matrix.min(axis=0), matrix.max(axis=0)
+        self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+        self._centre = self._centre + (low.astype(np.float64) + high) / 2
         self._sum = self._sum + matrix.mean(axis=0, dtype=np.float64)
         if self._moments:
             self._waiting.append(matrix / np.float32(np.sqrt(len(matrix))))
@@ -163,7 +189,8 @@ class _Total:
         self._multiply()
         if self._moments:
             self._moment /= self._texts
-        return Statistics(self._peak, (self._sum / self._texts).astype(np.float32), self._moment)
+        mean, centre = ((s / self._texts).astype(np.float32) for s in (self._sum, self._centre))
+        return Statistics(self._low, self._high, centre, mean, self._moment)
 
 
 def _session(model: ir.Model, names: Sequence[str], folder: Path, threads: int) -> Any:

@@ -38,6 +38,12 @@ class Layer:
     """(out)"""
     inputs: Statistics
 
+    def shifted(self, shift: Float) -> Layer:
+        """The layer for inputs less `shift` (in): the bias makes up for it."""
+        missing = shift @ self.weight
+        bias = missing if self.bias is None else self.bias + missing
+        return replace(self, bias=bias, inputs=self.inputs.shifted(shift))
+
     def divided_input(self, factor: Float) -> Layer:
         """The layer for inputs divided by `factor` (in)."""
         return replace(

@@ -143,9 +143,14 @@ class _Quantizer:
             linear.output.replace_all_uses_with(out, replace_graph_outputs=True)
 
     def _smooth(self, value: ir.Value, group: Sequence[Linear], alpha: float) -> ir.Value:
-        """Divide the input's channels, the largest into parts, and multiply the weights."""
+        """Centre and divide the input's channels, the largest into parts; the weights make up."""
         name, node = group[0].name, group[0].node
         members = [self._layers[linear.name] for linear in group]
+        if self._recipe.centre:
+            shift = members[0].inputs.centre
+            members = [layer.shifted(shift) for layer in members]
+            middle = self._editor.constant(f"{name}.centre", shift)
+            value = self._editor.insert(node, "Sub", [value, middle])
         factor = smoothing(members, alpha)
         parts = splits(members[0].inputs.peak / factor, self._recipe.split)
         if len(parts):

@@ -13,26 +13,30 @@ from typing import Any
 @dataclass(frozen=True)
 class Recipe:
     """Every choice the quantiser makes. All of it is fixed at export: nothing costs time later
-    but `smooth` (a multiplication of (tokens x hidden) before qkv and up), `split` (two copies of
-    the same size there), `exact_units` (two thin products a layer) and `coarse_band` (four more
-    nodes a layer)."""
+    but `smooth` (a multiplication of (tokens x hidden) before qkv and up), `centre` (a subtraction
+    there), `split` (two copies of the same size there), `exact_units` (two thin products a layer)
+    and `coarse_band` (four more nodes a layer)."""
 
     smooth: tuple[tuple[str, float], ...] = (
-        ("qkv", 0.7), ("up", 0.5), ("out", 0.6), ("gated", 0.7),
+        ("qkv", 0.7), ("up", 0.6), ("out", 0.6), ("gated", 0.7),
     )  # fmt: skip
     """Roles of the linear layers whose inputs are smoothed (SmoothQuant, Xiao et al. 2022,
     arXiv 2211.10438), and how much of an input channel's range moves into the weights, 0 to 1.
     Roles: qkv, out (attention's output, at no cost), up and down (the feed-forward matrices), gated
     (down behind a gate, at no cost)."""
+    centre: bool = True
+    """Subtract the middle of its range from each channel that is smoothed at run time (Outlier
+    Suppression+, Wei et al. 2023, arXiv 2304.09145): many channels of a LayerNorm lie to one side
+    of zero, and half of the scale would be wasted on the other."""
     split: int = 8
     """How many channels, of those smoothed at run time, are split into parts (outlier channel
     splitting, Zhao et al. 2019, arXiv 1901.09504). In BERTs one channel of one token, the first,
     is what sets the scale of a whole text; smoothing alone would stretch the weights for it."""
-    exact_units: int = 32
+    exact_units: int = 16
     """Feed-forward units, those with the largest activations, that stay float32: a handful of
     outliers would otherwise stretch the one scale all other activations share. Layers without
     outliers keep none."""
-    coarse_band: float = 1 / 6
+    coarse_band: float = 1 / 4
     """The share of a feed-forward block's units, those with the next largest activations, that are
     a product of their own, so that the scale of the others is not theirs. 0 is none."""
     pair_safe: bool = True
