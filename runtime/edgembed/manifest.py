@@ -21,17 +21,17 @@ from edgembed.floats import from_text, to_text
 from edgembed.pooling import POOLING_MODES, Float32, PoolingMode
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
+from edgembed.tensors import ITEM_BYTES, ONNX_TYPES
 
 FORMAT = "edgembed-bundle"
 FORMAT_VERSION = 1
 FILE_NAME = "manifest.json"
 DTYPES = ("int8", "float32")
 
-# The types that weights come in, and their bytes.
-ITEM_BYTES = {"float32": 4, "int8": 1, "uint8": 1, "int32": 4, "int64": 8}
 # A dimension or a length beyond these is a lie or an attack, not a sentence encoder.
 _MAX_DIMENSION = 65_536
 _MAX_SEQ_LENGTH = 1_000_000
+_MAX_BYTES = 2**36
 
 
 class Artifact(NamedTuple):
@@ -175,8 +175,12 @@ def _check_format(top: Fields) -> None:
 
 
 def _check_tensors(weights: Weights, size: int, top: Fields) -> None:
-    for name, tensor in weights.tensors.items():
-        if tensor.offset + tensor.bytes() > size:
+    end = 0
+    for name, tensor in sorted(weights.tensors.items(), key=lambda item: item[1].offset):
+        if tensor.offset < end:
+            raise top.error("dtypes", f"places {name!r} on top of another weight")
+        end = tensor.offset + tensor.bytes()
+        if end > size:
             raise top.error("dtypes", f"places {name!r} beyond the end of {weights.data}")
         if tensor.offset % ITEM_BYTES[tensor.dtype]:
             raise top.error("dtypes", f"places {name!r} where it is not aligned")
@@ -212,14 +216,14 @@ def _optional_path(section: Fields, name: str) -> str | None:
 
 def _tensor(section: Fields) -> Tensor:
     return Tensor(
-        dtype=section.choice("dtype", tuple(ITEM_BYTES)),
+        dtype=section.choice("dtype", tuple(ONNX_TYPES)),
         shape=tuple(section.integers("shape", 0, 2**31)),
         offset=section.integer("offset", 0, 2**53),
     )
 
 
 def _artifact(section: Fields) -> Artifact:
-    return Artifact(section.hexadecimal("sha256"), section.integer("bytes", 0, 2**53))
+    return Artifact(section.hexadecimal("sha256"), section.integer("bytes", 0, _MAX_BYTES))
 
 
 def _parity(section: Fields) -> dict[str, Any]:

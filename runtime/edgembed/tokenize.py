@@ -14,8 +14,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as RustTokenizer
 
 from edgembed import wordpiece
-from edgembed.errors import ModelLoadError
+from edgembed.errors import ModelLoadError, UnsafeArtifactError
 from edgembed.textcut import cut_points
+from edgembed.tokenizerfile import parse
 
 Int64 = npt.NDArray[np.int64]
 
@@ -54,7 +55,7 @@ class Tokenizer:
         # A tokenizer.json can be wrong in ways that surface as plain Exception or, from Rust
         # panics, as BaseException.
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            if isinstance(error, (KeyboardInterrupt, SystemExit, UnsafeArtifactError)):
                 raise
             raise ModelLoadError(
                 f"tokenizer.json cannot be loaded ({error}): export the bundle again, or upgrade "
@@ -137,7 +138,7 @@ def _first_own(tokens: list[Token]) -> int:
 
 def _load(tokenizer_json: bytes, vocabulary: bytes | None) -> Any:
     loaded = None if vocabulary is None else wordpiece.load(tokenizer_json, vocabulary)
-    return RustTokenizer.from_buffer(tokenizer_json) if loaded is None else loaded
+    return RustTokenizer.from_buffer(parse(tokenizer_json).text()) if loaded is None else loaded
 
 
 def _ids(encoding: Any) -> Int64:
