@@ -21,7 +21,9 @@ def check_graph(data: bytes, name: str, weights: Weights, manifest: Manifest) ->
     found = graph.read(data, name)
     masked = name == weights.masked_graph != weights.graph
     inputs = {_IDS, _MASK} if masked else {_IDS}
-    if set(found.inputs) != inputs or {t for t, _ in found.inputs.values()} != {ONNX_TYPES["int64"]}:
+    if set(found.inputs) != inputs or {t for t, _ in found.inputs.values()} != {
+        ONNX_TYPES["int64"]
+    }:
         raise _error(name, f"must take {' and '.join(sorted(inputs))}, int64")
     if list(found.outputs.values()) != [(_HIDDEN, manifest.dimension)]:
         raise _error(name, f"must give one float32 output of dimension {manifest.dimension}")

@@ -207,7 +207,7 @@ _MODELS: Mapping[str, Mapping[str, Check]] = {
 _ADDED_TOKEN: Mapping[str, Check] = {
     "id": _up_to(_MOST_IDS),
     "content": _text,
-    **{name: _boolean for name in ("single_word", "lstrip", "rstrip", "normalized", "special")},
+    **dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), _boolean),
 }
 _KEPT_OUT = ("truncation", "padding", "decoder")  # set by us, or never used
 
@@ -234,9 +234,7 @@ def check_frame(frame: Fields) -> None:
     _check_component(frame.section("model"), _MODELS, "")
 
 
-def _check_component(
-    own: Fields, known: Mapping[str, Mapping[str, Check]], several: str
-) -> None:
+def _check_component(own: Fields, known: Mapping[str, Mapping[str, Check]], several: str) -> None:
     """One component, or a Sequence of them; not a Sequence of Sequences."""
     kind = own.string("type")
     if kind == "Sequence" and several:

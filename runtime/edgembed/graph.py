@@ -36,8 +36,8 @@ _GRAPH, _OPSET = 7, 8
 _MODEL_REPEATED = {_OPSET, 14}  # and metadata_props
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
 _GRAPH_SKIPPED = {2, 10, 13, 16}  # name, doc_string, value_info, metadata_props
-_NODE_INPUT, _NODE_OUTPUT, _OP_TYPE, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7
-_NODE_SKIPPED = {3, 6, 9}  # name, doc_string, metadata_props
+_NODE_INPUT, _OP_TYPE, _ATTRIBUTE, _DOMAIN = 1, 4, 5, 7
+_NODE_SKIPPED = {2, 3, 6, 9}  # output, name, doc_string, metadata_props
 # name, doc_string, type, f, i, s, t; floats, ints and strings are repeated. No graph, no type.
 _ATTRIBUTE_KINDS = {1: BYTES, 13: BYTES, 20: VARINT, 2: FIXED32, 3: VARINT, 4: BYTES, 5: BYTES}
 _ATTRIBUTE_REPEATED = {7, 8, 9}
@@ -120,6 +120,13 @@ class _Uses(NamedTuple):
     counts: dict[bytes, int]
     shapes: set[bytes]
 
+    def add(self, op_type: bytes, taken: list[bytes]) -> None:
+        """A node of this operator takes these."""
+        for name in taken:
+            self.counts[name] = self.counts.get(name, 0) + 1
+        if op_type in SHAPE_INPUTS:
+            self.shapes.update(taken[SHAPE_INPUTS[op_type] :])
+
 
 def _check_uses(weights: Mapping[str, Place | Inside], uses: _Uses) -> None:
     for name, weight in weights.items():
@@ -133,28 +140,22 @@ def _check_uses(weights: Mapping[str, Place | Inside], uses: _Uses) -> None:
 
 def _node(data: bytes, at: int, end: int, uses: _Uses) -> None:
     """Check one node, and count what it takes."""
-    op_type = domain = b""
+    own: dict[int, bytes] = {}
     taken: list[bytes] = []
     for number, kind, start, stop in fields(data, at, end):
-        if kind != BYTES:
-            raise WireError(f"node: field {number} should not be there")
-        if number == _NODE_INPUT:
+        if number == _NODE_INPUT and kind == BYTES:
             taken.append(data[start:stop])
-        elif number == _OP_TYPE:
-            op_type = data[start:stop] if not op_type else b"two operators in one"
-        elif number == _DOMAIN:
-            domain = data[start:stop] if not domain else b"two domains in one"
-        elif number == _ATTRIBUTE:
+        elif number == _ATTRIBUTE and kind == BYTES:
             _attribute(data, start, stop)
-        elif number != _NODE_OUTPUT and number not in _NODE_SKIPPED:
+        elif number in (_OP_TYPE, _DOMAIN) and number not in own:
+            own[number] = data[start:stop]
+        elif number not in _NODE_SKIPPED:
             raise WireError(f"node: field {number} should not be there")
+    op_type, domain = own.get(_OP_TYPE, b""), own.get(_DOMAIN, b"")
     if op_type not in OPERATORS.get(domain, ()):
         full = b".".join((domain, op_type)) if domain else op_type
         raise WireError(f"the operator {full[:80].decode('utf-8', 'replace')} is not allowed")
-    for name in taken:
-        uses.counts[name] = uses.counts.get(name, 0) + 1
-    if op_type in SHAPE_INPUTS:
-        uses.shapes.update(taken[SHAPE_INPUTS[op_type] :])
+    uses.add(op_type, taken)
 
 
 def _attribute(data: bytes, at: int, end: int) -> None:

@@ -177,13 +177,13 @@ def _check_format(top: Fields) -> None:
 def _check_tensors(weights: Weights, size: int, top: Fields) -> None:
     end = 0
     for name, tensor in sorted(weights.tensors.items(), key=lambda item: item[1].offset):
+        if tensor.offset % ITEM_BYTES[tensor.dtype]:
+            raise top.error("dtypes", f"places {name!r} where it is not aligned")
         if tensor.offset < end:
             raise top.error("dtypes", f"places {name!r} on top of another weight")
         end = tensor.offset + tensor.bytes()
         if end > size:
             raise top.error("dtypes", f"places {name!r} beyond the end of {weights.data}")
-        if tensor.offset % ITEM_BYTES[tensor.dtype]:
-            raise top.error("dtypes", f"places {name!r} where it is not aligned")
 
 
 def _source(section: Fields) -> Source:

@@ -40,6 +40,24 @@ class Inside(NamedTuple):
 
 def read(data: bytes, at: int, end: int) -> tuple[str, Place | Inside]:
     """Check a TensorProto; its name, and where its content is."""
+    own, dims, entries = _parts(data, at, end)
+    name = content(data, own.get(_NAME)).decode()
+    dtype = _INLINE_TYPES.get(own[_DATA_TYPE][2] if _DATA_TYPE in own else 0)
+    if dtype is None:
+        raise WireError(f"{name!r} is of a type that weights do not have")
+    size = _items(dims, name) * ITEM_BYTES[dtype]
+    if _LOCATION in own and own[_LOCATION][2]:
+        return name, _outside(name, dtype, tuple(dims), size, entries, _RAW in own)
+    raw = content(data, own.get(_RAW))
+    if entries or len(raw) != size:
+        raise WireError(f"{name!r} has {len(raw)} bytes of content instead of {size}")
+    if dtype in _INTEGERS and len(dims) <= 1 and dims[:1] <= [_MOST_DIMS]:
+        return name, Inside(struct.unpack(f"<{math.prod(dims)}{_INTEGERS[dtype]}", raw))
+    return name, Inside()
+
+
+def _parts(data: bytes, at: int, end: int) -> tuple[dict[int, Field], list[int], dict[str, str]]:
+    """A TensorProto's single fields by number, its dims, and its external_data."""
     own: dict[int, Field] = {}
     dims: list[int] = []
     entries: dict[str, str] = {}
@@ -54,19 +72,7 @@ def read(data: bytes, at: int, end: int) -> tuple[str, Place | Inside]:
                 raise WireError(f"tensor: field {number} should not be there")
         else:
             own[number] = field
-    name = content(data, own.get(_NAME)).decode()
-    dtype = _INLINE_TYPES.get(own[_DATA_TYPE][2] if _DATA_TYPE in own else 0)
-    if dtype is None:
-        raise WireError(f"{name!r} is of a type that weights do not have")
-    size = _items(dims, name) * ITEM_BYTES[dtype]
-    if _LOCATION in own and own[_LOCATION][2]:
-        return name, _outside(name, dtype, tuple(dims), size, entries, _RAW in own)
-    raw = content(data, own.get(_RAW))
-    if entries or len(raw) != size:
-        raise WireError(f"{name!r} has {len(raw)} bytes of content instead of {size}")
-    if dtype in _INTEGERS and len(dims) <= 1 and dims[:1] <= [_MOST_DIMS]:
-        return name, Inside(struct.unpack(f"<{math.prod(dims)}{_INTEGERS[dtype]}", raw))
-    return name, Inside()
+    return own, dims, entries
 
 
 def _items(dims: list[int], name: str) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}
+_UNKNOWN = 2**62  # beyond the end of anything
 _MOST_FIELDS = 64
 
 
@@ -43,13 +44,11 @@ def fields(data: bytes, at: int, end: int, most: int = _MOST_FIELDS) -> Iterator
                 at = start + size
             elif kind == VARINT:
                 start, at = varint(data, at)
-            elif kind in _FIXED:
-                start = at
-                at += _FIXED[kind]
             else:
-                raise WireError("a field of a kind that there is not")
+                start = at
+                at += _FIXED.get(kind, _UNKNOWN)
             if at > end or most < 0 or tag < 8:
-                raise WireError("a field beyond the end, without a number, or one too many")
+                raise WireError("a field of no known kind, beyond the end, or one too many")
             yield tag >> 3, kind, start, at
     except IndexError as error:
         raise WireError("it ends in the middle of a field") from error

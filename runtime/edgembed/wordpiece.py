@@ -60,8 +60,8 @@ def is_same(tokenizer_json: bytes, vocabulary: str) -> bool:
 def load(tokenizer_json: bytes, vocabulary: bytes) -> Any:
     """As `assemble`, of the very bytes given; None also where the system has no files in memory.
 
-    UnsafeArtifactError where one of them is not to be loaded. tokenizers takes a path only, and one into the bundle could lead to another file than the one
-    whose SHA-256 was checked.
+    UnsafeArtifactError where one of them is not to be loaded. tokenizers takes a path only, and one
+    into the bundle could lead to another file than the one whose SHA-256 was checked.
     """
     if not hasattr(os, "memfd_create"):
         return None
