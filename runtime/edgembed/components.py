@@ -229,6 +229,7 @@ def check_frame(frame: Fields) -> None:
     for name, (known, several) in components.items():
         if frame.value.get(name) is not None:
             _check_component(frame.section(name), known, several)
+    _short_text(frame, "version")
     for token in frame.items("added_tokens"):
         _check_keys(token, _ADDED_TOKEN)
     _check_component(frame.section("model"), _MODELS, "")

@@ -112,7 +112,7 @@ class Engine:
     def _load_tokenizer(self, beside: Mapping[str, Content]) -> Tokenizer:
         name = self.manifest.vocabulary
         return Tokenizer(
-            bytes(beside[self.manifest.tokenizer]),
+            beside[self.manifest.tokenizer],
             self.manifest.max_seq_length,
             None if name is None else bytes(beside[name]),
         )

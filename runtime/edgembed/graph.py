@@ -27,7 +27,6 @@ from edgembed.wire import (
     signed,
 )
 
-MAX_BYTES = 16 * 2**20
 _MOST_PARTS = 20_000  # nodes, weights and values named in one graph
 _MOST_USES = 4  # of one large weight: each node that takes it may keep a packed copy
 
@@ -58,8 +57,6 @@ class Graph(NamedTuple):
 
 def read(data: bytes, name: str) -> Graph:
     """Look through all of a graph; UnsafeArtifactError names the file and what is wrong in it."""
-    if len(data) > MAX_BYTES:
-        raise UnsafeArtifactError(f"{name} has {len(data)} bytes; a graph has {MAX_BYTES} at most")
     if data[4:8] == _ORT_FORMAT:
         raise UnsafeArtifactError(f"{name} is in onnxruntime's own format, not in ONNX")
     try:

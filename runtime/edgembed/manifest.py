@@ -32,6 +32,8 @@ DTYPES = ("int8", "float32")
 _MAX_DIMENSION = 65_536
 _MAX_SEQ_LENGTH = 1_000_000
 _MAX_BYTES = 2**36
+# What is read before it is looked through: a graph without its weights, XLM-R's 250,000 tokens.
+_MAX_GRAPH_BYTES, _MAX_TOKENIZER_BYTES, _MAX_VOCABULARY_BYTES = 16 * 2**20, 24 * 2**20, 16 * 2**20
 
 
 class Artifact(NamedTuple):
@@ -154,6 +156,7 @@ class Manifest:
             named |= {weights.graph, weights.masked_graph, weights.data}
         if missing := sorted(named - set(self.artifacts)):
             raise top.error("artifacts", f"has no entry for {', '.join(missing)}")
+        self._check_sizes(top)
         for weights in self.dtypes.values():
             _check_tensors(weights, self.artifacts[weights.data].bytes, top)
         for canary in self.canaries:
@@ -161,6 +164,15 @@ class Manifest:
         for ranges in self.ranges.values():
             if ranges.shape != (2, self.dimension):
                 raise top.error("ranges", f"must hold 2 x {self.dimension} numbers")
+
+    def _check_sizes(self, top: Fields) -> None:
+        most = {self.vocabulary or self.tokenizer: _MAX_VOCABULARY_BYTES}
+        most |= {self.tokenizer: _MAX_TOKENIZER_BYTES}
+        for weights in self.dtypes.values():
+            most |= dict.fromkeys((weights.graph, weights.masked_graph), _MAX_GRAPH_BYTES)
+        for name, size in most.items():
+            if self.artifacts[name].bytes > size:
+                raise top.error("artifacts", f"gives {name} more than {size} bytes")
 
 
 def _check_format(top: Fields) -> None:

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from edgembed import wordpiece
 from edgembed.errors import ModelLoadError, UnsafeArtifactError
 from edgembed.textcut import cut_points
-from edgembed.tokenizerfile import parse
+from edgembed.tokenizerfile import Content, parse
 
 Int64 = npt.NDArray[np.int64]
 
@@ -42,7 +42,7 @@ class Tokenizer:
     """Reads tokenizer.json; may be shared between threads, since nothing in it changes."""
 
     def __init__(
-        self, tokenizer_json: bytes, max_seq_length: int, vocabulary: bytes | None = None
+        self, tokenizer_json: Content, max_seq_length: int, vocabulary: bytes | None = None
     ) -> None:
         """max_seq_length counts tokens, special ones included.
 
@@ -136,7 +136,7 @@ def _first_own(tokens: list[Token]) -> int:
     return next((i for i, token in enumerate(tokens) if not token.special), len(tokens))
 
 
-def _load(tokenizer_json: bytes, vocabulary: bytes | None) -> Any:
+def _load(tokenizer_json: Content, vocabulary: bytes | None) -> Any:
     loaded = None if vocabulary is None else wordpiece.load(tokenizer_json, vocabulary)
     return RustTokenizer.from_buffer(parse(tokenizer_json).text()) if loaded is None else loaded
 

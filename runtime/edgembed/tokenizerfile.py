@@ -17,7 +17,6 @@ from edgembed.checks import Fields
 from edgembed.components import check_frame
 from edgembed.errors import ManifestError, UnsafeArtifactError
 
-MAX_BYTES = 24 * 2**20  # XLM-R's 250,000 tokens take 17 MB
 _MAX_FRAME_BYTES = 2**20  # XLM-R's table of characters takes half of it
 _MOST_ENTRIES = 2**20
 _CHUNK = 1024  # entries matched at once: what bounds the matcher's memory
@@ -74,14 +73,12 @@ def parse(raw: Content, name: str = "tokenizer.json", *, vocabulary: bool = True
     export stage writes it.
     """
     try:
-        if len(raw) > MAX_BYTES:
-            raise ManifestError(f"{name} has {len(raw)} bytes; {MAX_BYTES} are the most")
         frame, lists = (None if vocabulary else _without(raw)) or _split(raw, name)
         fields = Fields.of_json(frame, name)
         check_frame(fields)
         model = fields.section("model")
         for part in {"vocab", *lists}:
-            if model.string(part) != json.loads(PLACES[part]):
+            if model.string(part) != json.loads(PLACES[part]) or (vocabulary and part not in lists):
                 raise model.error(part, "must be a list")
     except ManifestError as error:
         raise UnsafeArtifactError(str(error)) from error
@@ -107,14 +104,19 @@ def _split(raw: Content, where: str) -> tuple[bytes, dict[str, bytes]]:
         if end is None or name in lists:
             what = f"{name} must stand there once, of plain entries, {_MOST_ENTRIES} at most"
             raise ManifestError(f"{where}: {what}")
+        size += start - at
+        _check_frame_size(size, where)
         frame += [raw[at:start], PLACES[name]]
         lists[name] = raw[start:end]
-        size += start - at
         at = end
-    if size + len(raw) - at > _MAX_FRAME_BYTES:
+    _check_frame_size(size + len(raw) - at, where)
+    return b"".join((*frame, raw[at:])), lists
+
+
+def _check_frame_size(size: int, where: str) -> None:
+    if size > _MAX_FRAME_BYTES:
         what = f"more than {_MAX_FRAME_BYTES} bytes beside vocab and merges"
         raise ManifestError(f"{where} has {what}")
-    return b"".join((*frame, raw[at:])), lists
 
 
 def _end_of_list(raw: Content, start: int, name: str, bracket: bytes) -> int | None:

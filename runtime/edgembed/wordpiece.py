@@ -14,7 +14,7 @@ from typing import Any
 from tokenizers import Tokenizer, models
 
 from edgembed.errors import UnsafeArtifactError
-from edgembed.tokenizerfile import MAX_BYTES, TokenizerFile, parse
+from edgembed.tokenizerfile import Content, TokenizerFile, parse
 
 _MOST_LINES = 2**20
 _SETTINGS = ("unk_token", "continuing_subword_prefix", "max_input_chars_per_word")
@@ -57,7 +57,7 @@ def is_same(tokenizer_json: bytes, vocabulary: str) -> bool:
     return own is not None and bool(own.to_str() == alone.to_str())
 
 
-def load(tokenizer_json: bytes, vocabulary: bytes) -> Any:
+def load(tokenizer_json: Content, vocabulary: bytes) -> Any:
     """As `assemble`, of the very bytes given; None also where the system has no files in memory.
 
     UnsafeArtifactError where one of them is not to be loaded. tokenizers takes a path only, and one
@@ -65,7 +65,7 @@ def load(tokenizer_json: bytes, vocabulary: bytes) -> Any:
     """
     if not hasattr(os, "memfd_create"):
         return None
-    if len(vocabulary) > MAX_BYTES or vocabulary.count(b"\n") > _MOST_LINES:
+    if vocabulary.count(b"\n") > _MOST_LINES:
         raise UnsafeArtifactError(f"the vocabulary has more than {_MOST_LINES} lines: not loaded")
     parsed = parse(tokenizer_json, vocabulary=False)
     descriptor = os.memfd_create("vocab.txt")
