@@ -60,6 +60,8 @@ def _change_value(raw: bytes, random: Random) -> bytes:
     value = json.loads(raw)
     for _ in range(random.choice((1, 1, 2, 5))):
         places = list(_places(value))
+        if not places:
+            break
         holder, key = random.choice(places)
         what = random.randrange(4)
         if what == 0:
@@ -71,8 +73,6 @@ def _change_value(raw: bytes, random: Random) -> bytes:
             holder[key] = json.loads(json.dumps(other[own])) if own in _keys(other) else None
         else:
             holder[key] = random.choice(_JUNK)
-        if not value:
-            break
     return json.dumps(value).encode()
 
 
@@ -132,15 +132,24 @@ def _small_manifest(bundle: Path) -> bytes:
     """The bundle's manifest with fewer of what it has many of: quicker to change and to read."""
     value = json.loads((bundle / "manifest.json").read_bytes())
     value["canaries"] = value["canaries"][:1]
+    named = {value["tokenizer"], value["vocabulary"]}
+    for own in value["dtypes"].values():
+        named |= {own["graph"], own["masked_graph"], own["data"]}
+    value["artifacts"] = {k: v for k, v in value["artifacts"].items() if k in named}
+    value["tools"], value["ranges"] = {"onnxruntime": "1.0"}, {}
     value["prompts"] = dict(list(value["prompts"].items())[:2])
     value["default_prompt_name"] = next(iter(value["prompts"]))
     return Manifest.parse(json.dumps(value).encode()).dump()
 
 
 def _parse_and_dump(raw: bytes) -> None:
-    """What is taken is understood: written and read again it is the same."""
-    dumped = Manifest.parse(raw).dump()
-    assert Manifest.parse(dumped).dump() == dumped
+    """What is taken is understood: written and read again it is the same (looked at now and then,
+    because writing takes ten times as long as reading).
+    """
+    parsed = Manifest.parse(raw)
+    if len(raw) % 16 == 0:
+        dumped = parsed.dump()
+        assert Manifest.parse(dumped).dump() == dumped
 
 
 def test_manifests(
@@ -157,7 +166,7 @@ def test_manifests(
 def test_tokenizers(
     bundles: Path, name: str, amount: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
-    raw, count = (bundles / name / "tokenizer.json").read_bytes(), amount(1_000, 100_000)
+    raw, count = (bundles / name / "tokenizer.json").read_bytes(), amount(1_000, 20_000)
 
     def check(mutated: bytes) -> None:
         parse(mutated).text()
@@ -174,7 +183,7 @@ def test_graphs(
 ) -> None:
     manifest = Manifest.parse((bundle / "manifest.json").read_bytes())
     weights = manifest.dtypes[dtype]
-    raw, count = (bundle / weights.graph).read_bytes(), amount(500, 100_000)
+    raw, count = (bundle / weights.graph).read_bytes(), amount(500, 20_000)
 
     def check(mutated: bytes) -> None:
         check_graph(mutated, weights.graph, weights, manifest)
