@@ -111,8 +111,9 @@ sbom: dist
 	@$(RELEASE)/bin/python -m pip --python .venv/sbom/bin/python install --quiet --quiet \
 		--require-hashes -r $(LOCKS)/serve.txt
 	@$(RELEASE)/bin/python -m pip --python .venv/sbom/bin/python install --quiet --quiet --no-deps dist/*.whl
-	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library \
-		--output-reproducible -o dist/sbom.cdx.json .venv/sbom/bin/python
+	@rm .venv/sbom/lib/*/site-packages/edgembed-*.dist-info/direct_url.json  # this folder's name
+	$(RELEASE)/bin/cyclonedx-py environment --output-reproducible \
+		-o dist/sbom.cdx.json .venv/sbom/bin/python
 
 # Known vulnerabilities of what is locked; asks OSV's database.
 audit: $(RELEASE)/.ready
