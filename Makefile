@@ -13,6 +13,7 @@ PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
 .PHONY: help demo test test-runtime test-export interop libraries soak known-answers bundles lint clean
+.PHONY: locks dist sbom audit
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"
@@ -22,6 +23,7 @@ help:
 	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
 	@echo "make libraries             edgembed in LangChain, LlamaIndex, Haystack, Chroma, ..."
 	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
+	@echo "make dist sbom audit       a release's files, what is in it, its known vulnerabilities"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
 
 demo: $(EXPORT)/.ready $(RUNTIME)/.ready
@@ -83,6 +85,47 @@ $(RUNTIME)/.ready: pyproject.toml $(wildcard requirements/*.txt)
 	@echo "setting up $(RUNTIME) (numpy, onnxruntime, tokenizers, the server; no torch)"
 	@$(PYTHON) -m venv $(RUNTIME)
 	@$(RUNTIME)/bin/python $(PIP_INSTALL) -c requirements/runtime.txt -r requirements/test-runtime.txt -e '.[serve]'
+	@touch $@
+
+# What a release is made with, and what it stands on: every version with its hashes. `make locks`
+# writes the locks anew from pyproject.toml and the pins in requirements/.
+RELEASE := .venv/release
+LOCKS := requirements/locks
+LOCK = $(RELEASE)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --upgrade
+locks: $(RELEASE)/.ready
+	$(LOCK) pyproject.toml -c requirements/runtime.txt -o $(LOCKS)/runtime.txt >/dev/null
+	$(LOCK) pyproject.toml --extra serve --extra signature -c requirements/runtime.txt \
+		-c requirements/test-runtime.txt -o $(LOCKS)/serve.txt >/dev/null
+	$(LOCK) pyproject.toml --extra export -c requirements/export.txt -o $(LOCKS)/export.txt >/dev/null
+	$(LOCK) $(LOCKS)/release.in -c requirements/test-export.txt -o $(LOCKS)/release.txt >/dev/null
+
+# The same sources give the same bytes: hatchling dates every file alike.
+dist: $(RELEASE)/.ready
+	$(RELEASE)/bin/python -m build --no-isolation --outdir dist .
+
+# CycloneDX, of the wheel installed with the server and signatures as they are locked.
+sbom: dist
+	@rm -rf .venv/sbom
+	@$(PYTHON) -m venv --without-pip .venv/sbom
+	@$(RELEASE)/bin/python -m pip --python .venv/sbom/bin/python install --quiet --quiet \
+		--require-hashes -r $(LOCKS)/serve.txt
+	@$(RELEASE)/bin/python -m pip --python .venv/sbom/bin/python install --quiet --quiet --no-deps dist/*.whl
+	@rm .venv/sbom/lib/*/site-packages/edgembed-*.dist-info/direct_url.json  # this folder's name
+	$(RELEASE)/bin/cyclonedx-py environment --output-reproducible \
+		-o dist/sbom.cdx.json .venv/sbom/bin/python
+
+# Known vulnerabilities of what is locked; asks OSV's database.
+audit: $(RELEASE)/.ready
+	for lock in runtime serve release export; do \
+		$(RELEASE)/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip \
+			--requirement $(LOCKS)/$$lock.txt || exit 1; \
+	done
+
+$(RELEASE)/.ready: $(LOCKS)/release.txt
+	@echo "setting up $(RELEASE) (build, cyclonedx-py, pip-audit, uv; all with hashes)"
+	@$(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python $(PIP_INSTALL) --require-hashes -r $(LOCKS)/release.txt
 	@touch $@
 
 clean:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import settings
 
 from edgembed import Embedder
-from support import BUNDLE_NAMES, ROOT, Answers
+from support import BUNDLE_NAMES, ROOT, Answers, write_keys
 
 # No deadlines, because a busy machine is no defect; the same examples on every run, because a
 # failure must be seen by whoever runs the test again. `--hypothesis-profile search` looks further.
@@ -131,6 +131,12 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def bundle_copy(bundles: Path, tmp_path: Path) -> Path:
     """A small bundle to spoil."""
     return Path(shutil.copytree(bundles / "tiny-frida", tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def signing_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Files of an Ed25519 private key and its public one."""
+    return write_keys(tmp_path_factory.mktemp("keys"), "key")
 
 
 @pytest.fixture(scope="session")

@@ -64,3 +64,24 @@ def change_json(path: Path, **changes: Any) -> None:
     value = json.loads(path.read_text(encoding="utf-8")) | changes
     kept = {name: new for name, new in value.items() if new is not None}
     path.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+
+
+def public_pem(key: Any) -> bytes:
+    """A public key of any kind in PEM."""
+    from cryptography.hazmat.primitives import serialization as own
+
+    raw: bytes = key.public_bytes(own.Encoding.PEM, own.PublicFormat.SubjectPublicKeyInfo)
+    return raw
+
+
+def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
+    """A new Ed25519 private key and its public one, as files."""
+    from cryptography.hazmat.primitives import serialization as own
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    key = ed25519.Ed25519PrivateKey.generate()
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
+    raw = key.private_bytes(own.Encoding.PEM, own.PrivateFormat.PKCS8, own.NoEncryption())
+    private.write_bytes(raw)
+    public.write_bytes(public_pem(key.public_key()))
+    return private, public

@@ -16,6 +16,7 @@ ERRORS = {
     "BundleNotFoundError": (edgembed.BundleError, FileNotFoundError),
     "ManifestError": (edgembed.BundleError, ValueError),
     "IntegrityError": (edgembed.BundleError, RuntimeError),
+    "UnsafeArtifactError": (edgembed.BundleError, ValueError),
     "CanaryError": (edgembed.BundleError, RuntimeError),
     "ModelLoadError": (edgembed.BundleError, RuntimeError),
     "ArgumentError": (edgembed.EdgembedError, ValueError),
@@ -110,7 +111,14 @@ def test_parameters() -> None:
     assert parameters(Embedder.encode) == ENCODE
     for method in (Embedder.encode_query, Embedder.encode_document):
         assert parameters(method)[:3] == ENCODE[:3]
-    assert parameters(Embedder.__init__) == ["bundle", "dtype", "threads", "canaries"]
+    assert parameters(Embedder.__init__) == [
+        "bundle",
+        "dtype",
+        "threads",
+        "canaries",
+        "public_key",
+        "copy_weights",
+    ]
     assert parameters(Embedder.similarity) == ["embeddings1", "embeddings2"]
     assert parameters(Embedder.similarity_pairwise) == ["embeddings1", "embeddings2"]
     assert parameters(Embedder.tokenize) == ["texts"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
-from edgembed.errors import ModelLoadError
+from edgembed.errors import ModelLoadError, UnsafeArtifactError
 from edgembed.manifest import Manifest
 from edgembed.tokenize import Tokenizer
 from support import BUNDLE_NAMES, Answers
@@ -86,8 +86,15 @@ def test_shipped_truncation_and_padding_are_overridden(bundles: Path, shipped: o
     "raw", [b"", b"{}", b"null", b"\xff", b'{"version": "1.0", "model": {"type": "Nobody"}}']
 )
 def test_a_bad_tokenizer_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(ModelLoadError, match=r"tokenizer\.json"):
+    with pytest.raises(UnsafeArtifactError, match=r"tokenizer\.json"):
         Tokenizer(raw, 48)
+
+
+def test_what_tokenizers_itself_refuses_is_said(bundles: Path) -> None:
+    value = json.loads((bundles / "tiny-xlmr" / "tokenizer.json").read_bytes())
+    value["model"]["unk_id"] = 10**6
+    with pytest.raises(ModelLoadError, match=r"tokenizer\.json cannot be loaded"):
+        Tokenizer(json.dumps(value).encode(), 48)
 
 
 def test_a_length_without_room_for_the_special_tokens_is_refused(bundles: Path) -> None:

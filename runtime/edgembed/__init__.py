@@ -22,6 +22,7 @@ from edgembed.errors import (
     PromptError,
     TextError,
     TruncationWarning,
+    UnsafeArtifactError,
 )
 from edgembed.version import __version__
 
@@ -45,6 +46,7 @@ __all__ = [
     "PromptError",
     "TextError",
     "TruncationWarning",
+    "UnsafeArtifactError",
     "__version__",
 ]
 

@@ -4,7 +4,7 @@ The file that is hashed is the file that is handed on: each artifact is opened o
 name again, so a file put in its place after the check is not seen. Large ones are mapped into
 memory, which costs no copy, and pages that are not used (most of a vocabulary) take no memory. As
 with every mapping, writing INTO a file in use changes it for its users: replace bundles, as
-edgembed-export does, and do not edit them in place.
+edgembed-export does, and do not edit them in place; or have the weights copied (copy_weights).
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from edgembed import files, signature
+from edgembed.agreement import check_graph
 from edgembed.errors import ArgumentError, BundleError, BundleNotFoundError, IntegrityError
-from edgembed.manifest import FILE_NAME, Artifact, Manifest, Weights
+from edgembed.files import REMEDY, Content
+from edgembed.manifest import FILE_NAME, Manifest, Weights
 
-_MAX_MANIFEST_BYTES = 16 * 2**20
-_SMALL = 2**20
-_REMEDY = "export or download the bundle again"
-
-Content = bytes | mmap.mmap
+_MAX_MANIFEST_BYTES = 2**20  # what is parsed takes thirty times as much memory, at worst
 
 
 class Bundle(NamedTuple):
@@ -34,8 +32,13 @@ class Bundle(NamedTuple):
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Bundle:
-        """Read and check manifest.json; BundleNotFoundError where there is none."""
+    def open(
+        cls, folder: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None
+    ) -> Bundle:
+        """Read and check manifest.json; BundleNotFoundError where there is none.
+
+        public_key: a file; IntegrityError unless the manifest is signed with its private key.
+        """
         path = Path(folder)
         if not path.is_dir():
             raise BundleNotFoundError(
@@ -48,9 +51,10 @@ class Bundle(NamedTuple):
                 f"{str(path)!r} has no {FILE_NAME}, so it is not a bundle: "
                 f"make one with  edgembed-export {path} OUT"
             )
-        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise IntegrityError(f"{manifest} is over {_MAX_MANIFEST_BYTES} bytes; {_REMEDY}")
-        return cls(path, Manifest.parse(manifest.read_bytes()))
+        raw = files.read_small(manifest, FILE_NAME, _MAX_MANIFEST_BYTES)
+        if public_key is not None:
+            signature.check(raw, path, public_key)
+        return cls(path, Manifest.parse(raw))
 
     def weights(self, dtype: str) -> Weights:
         """The files of one dtype; ArgumentError names those that the bundle has."""
@@ -70,22 +74,28 @@ class Bundle(NamedTuple):
         """
         return self.read_weights(dtype) | self.read_beside(dtype)
 
-    def read_weights(self, dtype: str) -> dict[str, Content]:
-        """Graph and data of one dtype, checked; hashing them takes long and needs no GIL."""
+    def read_weights(self, dtype: str, copy: bool = False) -> dict[str, Content]:
+        """Graph and data of one dtype, checked; hashing them takes long and needs no GIL.
+
+        copy: the data in memory of our own, which nobody else can write to.
+        """
         own = self.weights(dtype)
-        return {name: self._read_one(name) for name in (own.data, own.graph)}
+        graph = self._read_graph(own.graph, own)  # refused before much is hashed
+        return {own.graph: graph, own.data: self._read_one(own.data, copy)}
 
     def read_beside(self, dtype: str) -> dict[str, Content]:
         """Tokenizer and vocabulary, checked.
 
         All other artifacts are checked too, except the weights of other dtypes, of which presence
         and size are: hashing what is not loaded would only make loading slower.
-        `verify` checks those as well.
+        `verify` checks those as well. A file that the manifest does not name is refused.
         """
         own = self.weights(dtype)
+        for fault in self._unexpected():
+            raise fault
         data = {weights.data for weights in self.manifest.dtypes.values()}
         for name in data - {own.data}:
-            _check_size(self.folder / name, name, self.manifest.artifacts[name])
+            files.check_size(self.folder / name, name, self.manifest.artifacts[name].bytes)
         beside = [name for name in self.manifest.artifacts if name not in {own.graph, *data}]
         contents = {name: self._read_one(name) for name in beside}
         needed = {self.manifest.tokenizer, self.manifest.vocabulary}
@@ -98,21 +108,38 @@ class Bundle(NamedTuple):
 
     def faults(self) -> Iterator[BundleError]:
         """Check every artifact; what is wrong with each that is not as it was exported."""
+        yield from self._unexpected()
+        graphs = {
+            name: weights
+            for weights in self.manifest.dtypes.values()
+            for name in (weights.graph, weights.masked_graph)
+        }
         for name in self.manifest.artifacts:
             try:
-                self._read_one(name)
+                if name in graphs:
+                    self._read_graph(name, graphs[name])
+                else:
+                    self._read_one(name)
             except BundleError as error:
                 yield error
 
-    def _read_one(self, name: str) -> Content:
+    def _unexpected(self) -> Iterator[BundleError]:
+        known = {FILE_NAME, signature.FILE_NAME, *self.manifest.artifacts}
+        return files.unexpected(self.folder, known)
+
+    def _read_graph(self, name: str, weights: Weights) -> bytes:
+        """A graph's content, which is what the manifest says of it and nothing that harms."""
+        graph = bytes(self._read_one(name))
+        check_graph(graph, name, weights, self.manifest)
+        return graph
+
+    def _read_one(self, name: str, copy: bool = False) -> Content:
         artifact = self.manifest.artifacts[name]
-        path = self.folder / name
-        _check_size(path, name, artifact)
-        content = _map(path)
+        content = files.read(self.folder / name, name, artifact.bytes, copy)
         if len(content) != artifact.bytes or hashlib.sha256(content).hexdigest() != artifact.sha256:
             raise IntegrityError(
                 f"{name} is not the file that was exported (its SHA-256 differs from "
-                f"{FILE_NAME}): {_REMEDY}"
+                f"{FILE_NAME}): {REMEDY}"
             )
         release(content)
         return content
@@ -122,27 +149,3 @@ def release(content: Content) -> None:
     """Give a mapped file's pages back; those that are used again are read again."""
     if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         content.madvise(mmap.MADV_DONTNEED)
-
-
-def _map(path: Path) -> Content:
-    """A file's content, mapped where it is worth it; small files are simply read."""
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size < _SMALL:
-            return file.read()
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _check_size(path: Path, name: str, artifact: Artifact) -> None:
-    try:
-        info = path.lstat()
-    except OSError as error:
-        raise BundleNotFoundError(f"{name} is missing from the bundle: {_REMEDY}") from error
-    if not stat.S_ISREG(info.st_mode):
-        raise IntegrityError(
-            f"{name} is not a plain file (links are not followed): copy the bundle with its "
-            "files, not with links to them"
-        )
-    if info.st_size != artifact.bytes:
-        raise IntegrityError(
-            f"{name} has {info.st_size} bytes instead of {artifact.bytes}: {_REMEDY}"
-        )

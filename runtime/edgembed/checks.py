@@ -156,7 +156,8 @@ class Fields(NamedTuple):
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path is a plain relative one: no "..", no root, drive, backslash or NUL."""
+    """Whether a path is a plain relative one: no "..", no root, drive, backslash or control."""
     parts = PurePosixPath(path).parts
-    plain = bool(parts) and not path.startswith("/") and not any(c in path for c in "\\:\0")
+    plain = bool(parts) and path.isprintable() and not any(c in path for c in "\\:")
+    plain = plain and not path.startswith("/")
     return plain and ".." not in parts and "/".join(parts) == path

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from edgembed.bench.machine import describe, versions
 from edgembed.bundle import Bundle
 from edgembed.canary import tolerance
-from edgembed.errors import BundleError, EdgembedError
+from edgembed.errors import BundleError, EdgembedError, MissingExtraError
 from edgembed.threads import affinity, available_threads, cpu_quota
 
 _TELEMETRY = "ORT_DISABLE_TELEMETRY"
@@ -28,7 +28,10 @@ class Check(NamedTuple):
     facts: dict[str, Any]
 
 
-def examine(bundle: str | os.PathLike[str] | None = None) -> Iterator[Check]:
+def examine(
+    bundle: str | os.PathLike[str] | None = None,
+    public_key: str | os.PathLike[str] | None = None,
+) -> Iterator[Check]:
     """Look at the installation and the machine, and at a bundle where one is named."""
     installed = _versions()
     yield installed
@@ -39,8 +42,8 @@ def examine(bundle: str | os.PathLike[str] | None = None) -> Iterator[Check]:
     if bundle is None:
         return
     try:
-        opened = Bundle.open(bundle)
-    except (BundleError, OSError) as error:
+        opened = Bundle.open(bundle, public_key)
+    except (BundleError, MissingExtraError, OSError) as error:
         yield Check("bundle", False, str(error), {})
         return
     yield _files(opened)

@@ -45,17 +45,22 @@ class Embedder(BundleFacts, EncodeForms):
         threads: int | None = None,
         *,
         canaries: CanaryCheck = "warn",
+        public_key: str | os.PathLike[str] | None = None,
+        copy_weights: bool = False,
     ) -> None:
         """Load a bundle that edgembed-export wrote.
 
         dtype: "int8" or "float32" (default: the manifest's). threads: how many the model may use
         (default: what the affinity mask and the cgroup's quota allow). canaries: what to do where
         this machine computes other vectors than the exporter's: "warn", "refuse" or "off".
+        public_key: a file; the bundle must be signed with its private key (`edgembed sign`).
+        copy_weights: keep the weights in this process's own memory instead of mapping their file,
+        so that nobody who can write to it can change them after they were checked.
         Raises BundleError, of the kind that says what is wrong, and ArgumentError.
         """
         if canaries not in ("warn", "refuse", "off"):
             raise ArgumentError(f"canaries must be warn, refuse or off, not {canaries!r}")
-        self._engine = Engine(bundle, dtype, threads)
+        self._engine = Engine(bundle, dtype, threads, public_key, copy_weights)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts
         if (name := self._prompts.default_name) and shows_info():

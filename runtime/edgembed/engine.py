@@ -19,9 +19,16 @@ import numpy.typing as npt
 
 from edgembed.background import Background
 from edgembed.batches import RUN_TOKENS, chunks, equal_lengths
-from edgembed.bundle import Bundle, Content, release
+from edgembed.bundle import Bundle, release
 from edgembed.canary import tolerance
-from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, InferenceError
+from edgembed.errors import (
+    ArgumentError,
+    CanaryError,
+    CanaryWarning,
+    InferenceError,
+    IntegrityError,
+)
+from edgembed.files import Content, stamp, was_written_to
 from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
 from edgembed.threads import available_threads
@@ -58,42 +65,54 @@ class Engine:
     """A bundle in memory, ready to embed. Safe to share between threads."""
 
     def __init__(
-        self, folder: str | os.PathLike[str], dtype: str | None, threads: int | None
+        self,
+        folder: str | os.PathLike[str],
+        dtype: str | None,
+        threads: int | None,
+        public_key: str | os.PathLike[str] | None = None,
+        copy_weights: bool = False,
     ) -> None:
         """Check and load one dtype of a bundle (None: the manifest's default)."""
         self.threads = _checked_threads(threads)
-        self.bundle = Bundle.open(folder)
+        self.bundle = Bundle.open(folder, public_key)
         self.manifest = self.bundle.manifest
         self.dtype = self.manifest.default_dtype if dtype is None else dtype
         self.fingerprint = self.bundle.weights(self.dtype).fingerprint
         # Hashing and making the session need no GIL; importing onnxruntime and reading the
         # tokenizer do. So each of the two threads has one of them.
-        with Background(self._load_sessions) as loading:
+        with Background(partial(self._load_sessions, copy_weights)) as loading:
             import edgembed.session  # noqa: F401
 
             beside = self.bundle.read_beside(self.dtype)
             self.tokenizer = self._load_tokenizer(beside)
         self._sessions = loading.result()
 
-    def _load_sessions(self) -> Sessions:
+    def _load_sessions(self, copy: bool) -> Sessions:
         weights = self.bundle.weights(self.dtype)
-        contents = self.bundle.read_weights(self.dtype)
+        path = self.bundle.folder / weights.data
+        before = stamp(path)
+        contents = self.bundle.read_weights(self.dtype, copy)
         from edgembed.session import Sessions
 
         data = contents[weights.data]
         sessions = Sessions(
             bytes(contents[weights.graph]),
             _arrays(weights, data),
-            (self.bundle.folder / weights.graph).parent,
+            path.parent,
             release=partial(release, data),
         )
         sessions.get(self.threads)
+        if not copy and was_written_to(before, stamp(path)):
+            raise IntegrityError(
+                f"{weights.data} was written to while it was loaded: load it again, and replace "
+                "the files of a bundle in use instead of writing into them"
+            )
         return sessions
 
     def _load_tokenizer(self, beside: Mapping[str, Content]) -> Tokenizer:
         name = self.manifest.vocabulary
         return Tokenizer(
-            bytes(beside[self.manifest.tokenizer]),
+            beside[self.manifest.tokenizer],
             self.manifest.max_seq_length,
             None if name is None else bytes(beside[name]),
         )
@@ -155,6 +174,11 @@ class Engine:
     def _embedding(self, tokens: Tokens, hidden: Float32, skip: int) -> Embedding:
         """One text's embedding from its token vectors, (tokens, dim)."""
         vector = pool(hidden, self.manifest.pooling, skip)
+        if vector.shape != (self.manifest.dimension,):
+            raise InferenceError(
+                f"the model gave {vector.size} numbers instead of {self.manifest.dimension}: "
+                "check the bundle with  edgembed info --verify"
+            )
         if not np.isfinite(vector).all():
             raise InferenceError(
                 f"the model gave NaN or infinity for a text of {len(tokens.ids)} tokens; no vector "

@@ -5,6 +5,7 @@
     │   ├── BundleNotFoundError        (FileNotFoundError)  no folder, manifest or artifact there
     │   ├── ManifestError              (ValueError)         manifest.json is not what it should be
     │   ├── IntegrityError             (RuntimeError)       an artifact is not the one exported
+    │   ├── UnsafeArtifactError        (ValueError)         a file asks for what no bundle needs
     │   ├── CanaryError                (RuntimeError)       this machine computes other vectors
     │   └── ModelLoadError             (RuntimeError)       onnxruntime or tokenizers refused a file
     ├── ArgumentError                  (ValueError)         an argument is out of its range
@@ -44,6 +45,10 @@ class ManifestError(BundleError, ValueError):
 
 class IntegrityError(BundleError, RuntimeError):
     """An artifact's bytes are not the ones that the manifest names."""
+
+
+class UnsafeArtifactError(BundleError, ValueError):
+    """A graph or a tokenizer is not one that edgembed-export writes: it is not loaded at all."""
 
 
 class CanaryError(BundleError, RuntimeError):

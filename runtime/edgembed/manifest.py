@@ -21,17 +21,19 @@ from edgembed.floats import from_text, to_text
 from edgembed.pooling import POOLING_MODES, Float32, PoolingMode
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
+from edgembed.tensors import ITEM_BYTES, ONNX_TYPES
 
 FORMAT = "edgembed-bundle"
 FORMAT_VERSION = 1
 FILE_NAME = "manifest.json"
 DTYPES = ("int8", "float32")
 
-# The types that weights come in, and their bytes.
-ITEM_BYTES = {"float32": 4, "int8": 1, "uint8": 1, "int32": 4, "int64": 8}
 # A dimension or a length beyond these is a lie or an attack, not a sentence encoder.
 _MAX_DIMENSION = 65_536
 _MAX_SEQ_LENGTH = 1_000_000
+_MAX_BYTES = 2**36
+# What is read before it is looked through: a graph without its weights, XLM-R's 250,000 tokens.
+_MAX_GRAPH_BYTES, _MAX_TOKENIZER_BYTES, _MAX_VOCABULARY_BYTES = 16 * 2**20, 24 * 2**20, 16 * 2**20
 
 
 class Artifact(NamedTuple):
@@ -154,6 +156,7 @@ class Manifest:
             named |= {weights.graph, weights.masked_graph, weights.data}
         if missing := sorted(named - set(self.artifacts)):
             raise top.error("artifacts", f"has no entry for {', '.join(missing)}")
+        self._check_sizes(top)
         for weights in self.dtypes.values():
             _check_tensors(weights, self.artifacts[weights.data].bytes, top)
         for canary in self.canaries:
@@ -161,6 +164,15 @@ class Manifest:
         for ranges in self.ranges.values():
             if ranges.shape != (2, self.dimension):
                 raise top.error("ranges", f"must hold 2 x {self.dimension} numbers")
+
+    def _check_sizes(self, top: Fields) -> None:
+        most = {self.vocabulary or self.tokenizer: _MAX_VOCABULARY_BYTES}
+        most |= {self.tokenizer: _MAX_TOKENIZER_BYTES}
+        for weights in self.dtypes.values():
+            most |= dict.fromkeys((weights.graph, weights.masked_graph), _MAX_GRAPH_BYTES)
+        for name, size in most.items():
+            if self.artifacts[name].bytes > size:
+                raise top.error("artifacts", f"gives {name} more than {size} bytes")
 
 
 def _check_format(top: Fields) -> None:
@@ -175,11 +187,15 @@ def _check_format(top: Fields) -> None:
 
 
 def _check_tensors(weights: Weights, size: int, top: Fields) -> None:
-    for name, tensor in weights.tensors.items():
-        if tensor.offset + tensor.bytes() > size:
-            raise top.error("dtypes", f"places {name!r} beyond the end of {weights.data}")
+    end = 0
+    for name, tensor in sorted(weights.tensors.items(), key=lambda item: item[1].offset):
         if tensor.offset % ITEM_BYTES[tensor.dtype]:
             raise top.error("dtypes", f"places {name!r} where it is not aligned")
+        if tensor.offset < end:
+            raise top.error("dtypes", f"places {name!r} on top of another weight")
+        end = tensor.offset + tensor.bytes()
+        if end > size:
+            raise top.error("dtypes", f"places {name!r} beyond the end of {weights.data}")
 
 
 def _source(section: Fields) -> Source:
@@ -212,14 +228,14 @@ def _optional_path(section: Fields, name: str) -> str | None:
 
 def _tensor(section: Fields) -> Tensor:
     return Tensor(
-        dtype=section.choice("dtype", tuple(ITEM_BYTES)),
+        dtype=section.choice("dtype", tuple(ONNX_TYPES)),
         shape=tuple(section.integers("shape", 0, 2**31)),
         offset=section.integer("offset", 0, 2**53),
     )
 
 
 def _artifact(section: Fields) -> Artifact:
-    return Artifact(section.hexadecimal("sha256"), section.integer("bytes", 0, 2**53))
+    return Artifact(section.hexadecimal("sha256"), section.integer("bytes", 0, _MAX_BYTES))
 
 
 def _parity(section: Fields) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edgembed.errors import InferenceError, ModelLoadError
 from edgembed.pooling import Float32
+from edgembed.tensors import ONNX_TYPES
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
@@ -31,8 +32,6 @@ _FIRST_REGION, _NEXT_REGION = 4 * _MB, 64 * _MB
 # More tokens than this at once are a spike, whose memory is given back once it is over.
 _SPIKE_TOKENS = 512
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
-# onnx.TensorProto.DataType, for the types that weights come in.
-_ONNX_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 
 
 class Session:
@@ -156,7 +155,7 @@ class Sessions:
 
 def _as_value(array: npt.NDArray[Any]) -> Any:
     """An OrtValue on top of the array's own memory."""
-    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _ONNX_TYPES[array.dtype.name])
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, ONNX_TYPES[array.dtype.name])
 
 
 @cache
@@ -187,6 +186,9 @@ def _options(threads: int) -> Any:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if _has_arena():
         options.add_session_config_entry("session.use_env_allocators", "1")
+    # Left to itself, onnxruntime would take a file that begins in a certain way for another format,
+    # which nobody has looked through.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # A thread that spins while it waits burns the quota of a small container.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY

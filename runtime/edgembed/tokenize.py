@@ -14,8 +14,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as RustTokenizer
 
 from edgembed import wordpiece
-from edgembed.errors import ModelLoadError
+from edgembed.errors import ModelLoadError, UnsafeArtifactError
 from edgembed.textcut import cut_points
+from edgembed.tokenizerfile import Content, parse
 
 Int64 = npt.NDArray[np.int64]
 
@@ -41,7 +42,7 @@ class Tokenizer:
     """Reads tokenizer.json; may be shared between threads, since nothing in it changes."""
 
     def __init__(
-        self, tokenizer_json: bytes, max_seq_length: int, vocabulary: bytes | None = None
+        self, tokenizer_json: Content, max_seq_length: int, vocabulary: bytes | None = None
     ) -> None:
         """max_seq_length counts tokens, special ones included.
 
@@ -54,7 +55,7 @@ class Tokenizer:
         # A tokenizer.json can be wrong in ways that surface as plain Exception or, from Rust
         # panics, as BaseException.
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            if isinstance(error, (KeyboardInterrupt, SystemExit, UnsafeArtifactError)):
                 raise
             raise ModelLoadError(
                 f"tokenizer.json cannot be loaded ({error}): export the bundle again, or upgrade "
@@ -135,9 +136,9 @@ def _first_own(tokens: list[Token]) -> int:
     return next((i for i, token in enumerate(tokens) if not token.special), len(tokens))
 
 
-def _load(tokenizer_json: bytes, vocabulary: bytes | None) -> Any:
+def _load(tokenizer_json: Content, vocabulary: bytes | None) -> Any:
     loaded = None if vocabulary is None else wordpiece.load(tokenizer_json, vocabulary)
-    return RustTokenizer.from_buffer(tokenizer_json) if loaded is None else loaded
+    return RustTokenizer.from_buffer(parse(tokenizer_json).text()) if loaded is None else loaded
 
 
 def _ids(encoding: Any) -> Int64:

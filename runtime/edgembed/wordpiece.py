@@ -13,9 +13,10 @@ from typing import Any
 
 from tokenizers import Tokenizer, models
 
-# Where the vocabulary begins in a tokenizer.json without line breaks, and how the file then ends.
-# Inside a JSON text the quotes would be escaped, so the first stands nowhere else.
-_VOCABULARY, _END = b',"vocab":{', b"}}}"
+from edgembed.errors import UnsafeArtifactError
+from edgembed.tokenizerfile import Content, TokenizerFile, parse
+
+_MOST_LINES = 2**20
 _SETTINGS = ("unk_token", "continuing_subword_prefix", "max_input_chars_per_word")
 
 
@@ -32,19 +33,18 @@ def lines(tokenizer_json: bytes) -> bytes | None:
     ).encode()
 
 
-def assemble(tokenizer_json: bytes, vocabulary: str) -> Any:
+def assemble(parsed: TokenizerFile, vocabulary: str) -> Any:
     """The tokenizer of the two files, the vocabulary's given by its path.
 
-    None where tokenizer.json is laid out in another way than the export stage writes it.
+    None where tokenizer.json describes another kind of tokenizer.
     """
-    start = tokenizer_json.find(_VOCABULARY)
-    if start < 0 or not tokenizer_json.endswith(_END):
+    model = parsed.frame["model"]
+    if model["type"] != "WordPiece":
         return None
-    frame = json.loads(tokenizer_json[:start] + _END[1:])
-    model = frame["model"]
     # Added tokens take their ids from the model while the frame is read.
-    added = {token["content"]: token["id"] for token in frame["added_tokens"]}
-    tokenizer = Tokenizer.from_str(json.dumps({**frame, "model": {**model, "vocab": added}}))
+    added = {token["content"]: token["id"] for token in parsed.frame["added_tokens"]}
+    frame = {**parsed.frame, "model": {**model, "vocab": added}}
+    tokenizer = Tokenizer.from_str(json.dumps(frame))
     settings = {name: model[name] for name in _SETTINGS}
     tokenizer.model = models.WordPiece.from_file(vocabulary, **settings)
     return tokenizer
@@ -52,25 +52,28 @@ def assemble(tokenizer_json: bytes, vocabulary: str) -> Any:
 
 def is_same(tokenizer_json: bytes, vocabulary: str) -> bool:
     """Whether `assemble` gives the tokenizer of tokenizer.json alone: all they hold is compared."""
-    own = assemble(tokenizer_json, vocabulary)
-    alone = Tokenizer.from_buffer(tokenizer_json)
+    parsed = parse(tokenizer_json)
+    own, alone = assemble(parsed, vocabulary), Tokenizer.from_buffer(parsed.text())
     return own is not None and bool(own.to_str() == alone.to_str())
 
 
-def load(tokenizer_json: bytes, vocabulary: bytes) -> Any:
+def load(tokenizer_json: Content, vocabulary: bytes) -> Any:
     """As `assemble`, of the very bytes given; None also where the system has no files in memory.
 
-    tokenizers takes a path only, and one into the bundle could lead to another file than the one
-    whose SHA-256 was checked.
+    UnsafeArtifactError where one of them is not to be loaded. tokenizers takes a path only, and one
+    into the bundle could lead to another file than the one whose SHA-256 was checked.
     """
     if not hasattr(os, "memfd_create"):
         return None
+    if vocabulary.count(b"\n") > _MOST_LINES:
+        raise UnsafeArtifactError(f"the vocabulary has more than {_MOST_LINES} lines: not loaded")
+    parsed = parse(tokenizer_json, vocabulary=False)
     descriptor = os.memfd_create("vocab.txt")
     path = f"/proc/self/fd/{descriptor}"
     try:
         left = memoryview(vocabulary)
         while left:
             left = left[os.write(descriptor, left) :]
-        return assemble(tokenizer_json, path) if os.path.exists(path) else None  # noqa: PTH110
+        return assemble(parsed, path) if os.path.exists(path) else None  # noqa: PTH110
     finally:
         os.close(descriptor)

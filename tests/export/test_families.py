@@ -21,6 +21,8 @@ from families import FAMILIES, LAYERS, REFUSED, Family, checkpoint
 from sentence_transformers import SentenceTransformer
 
 from edgembed import Embedder
+from edgembed.bundle import Bundle
+from edgembed.tokenizerfile import parse
 from edgembed_export.assemble import LAYOUT
 from edgembed_export.errors import CheckpointError
 from edgembed_export.int8.recipe import RECIPE
@@ -156,6 +158,13 @@ def test_what_the_quantiser_did_is_said(result: Result) -> None:
         if node.op_type == "DynamicQuantizeMatMul"
     ]
     assert done["pair_safe"] is all(is_pair_safe(matrix) for matrix in matrices) is True
+
+
+def test_nothing_in_a_bundle_is_refused(result: Result) -> None:
+    """Both graphs of both dtypes are looked through, and the tokenizer (see SECURITY.md)."""
+    bundle = Bundle.open(result.out)
+    assert list(bundle.faults()) == []
+    parse((result.out / "tokenizer.json").read_bytes())
 
 
 def test_loading_any_graph_is_silent(root: Path) -> None:

@@ -61,7 +61,9 @@ def token_counter(tokenizer_json: bytes) -> Callable[[str], int]:
     """Tokens of a text, special ones included, where nothing is padded or truncated."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_buffer(tokenizer_json)
+    from edgembed.tokenizerfile import parse
+
+    tokenizer = Tokenizer.from_buffer(parse(tokenizer_json).text())
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return lambda text: len(tokenizer.encode(text).ids)

@@ -6,7 +6,7 @@ import argparse
 import json
 import textwrap
 
-from edgembed.cli.options import Commands, add_command
+from edgembed.cli.options import Commands, add_command, add_public_key
 
 
 def add(commands: Commands) -> None:
@@ -19,6 +19,7 @@ def add(commands: Commands) -> None:
         bundle="?",
     )
     command.add_argument("--json", action="store_true", help="for programs")
+    add_public_key(command)
     command.set_defaults(run=run)
 
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from edgembed.doctor import Check, examine
 
     checks: list[Check] = []
-    for check in examine(args.bundle):
+    for check in examine(args.bundle, args.public_key):
         checks.append(check)
         if not args.json:
             print(_line(check), flush=True)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from edgembed.cli.options import Commands, add_command
+from edgembed.cli.options import Commands, add_command, add_public_key
 
 if TYPE_CHECKING:
     from edgembed.bundle import Bundle
@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
     command = add_command(commands, "info", "Describe a bundle.")
     command.add_argument("--json", action="store_true", help="for programs")
     command.add_argument("--verify", action="store_true", help="check every file's SHA-256")
+    add_public_key(command)
     command.set_defaults(run=run)
 
 
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the manifest's facts; with --verify, only after every artifact has been hashed."""
     from edgembed.bundle import Bundle
 
-    bundle = Bundle.open(args.bundle)
+    bundle = Bundle.open(args.bundle, args.public_key)
     if args.verify:
         bundle.verify()
     if args.json:
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(_lines(facts(bundle))))
         if args.verify:
             print(f"verified        {len(bundle.manifest.artifacts)} files match their SHA-256")
+        if args.public_key:
+            print(f"signed          manifest.json is signed with the key to {args.public_key}")
     return 0
 
 

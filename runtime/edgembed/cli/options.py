@@ -24,7 +24,7 @@ def add_command(
 
 
 def add_model_options(command: argparse.ArgumentParser) -> None:
-    """--prompt, --dtype and --threads."""
+    """--prompt, --dtype, --threads and --public-key."""
     command.add_argument(
         "--prompt",
         metavar="NAME_OR_TEXT",
@@ -35,13 +35,23 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--threads", type=int, help="threads to use (default: as many as this process may)"
     )
+    add_public_key(command)
+
+
+def add_public_key(command: argparse.ArgumentParser) -> None:
+    """--public-key."""
+    command.add_argument(
+        "--public-key",
+        metavar="FILE",
+        help="refuse a bundle that is not signed with the private key to this one (PEM, Ed25519)",
+    )
 
 
 def load(args: argparse.Namespace) -> Embedder:
-    """The Embedder that BUNDLE, --dtype and --threads ask for."""
+    """The Embedder that BUNDLE, --dtype, --threads and --public-key ask for."""
     from edgembed import Embedder
 
-    return Embedder(args.bundle, dtype=args.dtype, threads=args.threads)
+    return Embedder(args.bundle, dtype=args.dtype, threads=args.threads, public_key=args.public_key)
 
 
 def prompt_argument(model: Embedder, name_or_text: str | None) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""The runtime's own reader of graphs sees what onnx itself sees, also in files changed at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import onnx
+import pytest
+
+from edgembed import graph
+from edgembed.bundle import Bundle
+from edgembed.errors import UnsafeArtifactError
+from edgembed.operators import OPERATORS
+from edgembed.tensors import ONNX_TYPES
+from support import BUNDLE_NAMES, DTYPES
+
+_LAST = slice(-1, None)
+
+
+def as_onnx_sees_it(raw: bytes) -> graph.Graph:
+    """The same facts by onnx; every node is looked at on the way."""
+    model = onnx.ModelProto.FromString(raw)
+    assert not model.functions
+    assert not model.training_info
+    assert not model.graph.sparse_initializer
+    for node in model.graph.node:
+        assert node.op_type.encode() in OPERATORS[node.domain.encode()]
+        assert not any(a.HasField("g") or a.graphs or a.ref_attr_name for a in node.attribute)
+    types = {number: name for name, number in ONNX_TYPES.items()}
+    external = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            own = {entry.key: entry.value for entry in tensor.external_data}
+            external[tensor.name] = graph.Place(
+                types[tensor.data_type],
+                tuple(tensor.dims),
+                own["location"],
+                int(own["offset"]),
+                int(own["length"]),
+            )
+        else:
+            assert onnx.numpy_helper.to_array(tensor).shape == tuple(tensor.dims)
+    return graph.Graph(_values(model.graph.input), _values(model.graph.output), external)
+
+
+def _values(infos: object) -> dict[str, tuple[int, int | None]]:
+    values = {}
+    for info in infos:  # type: ignore[attr-defined]
+        own = info.type.tensor_type
+        last = [d.dim_value if d.HasField("dim_value") else None for d in own.shape.dim][_LAST]
+        values[info.name] = (own.elem_type, last[0] if last else None)
+    return values
+
+
+def _graphs(bundles: Path, name: str) -> list[Path]:
+    bundle = Bundle.open(bundles / name)
+    weights = [bundle.weights(dtype) for dtype in DTYPES]
+    return [bundle.folder / path for w in weights for path in (w.graph, w.masked_graph)]
+
+
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
+def test_whole_graphs(bundles: Path, name: str) -> None:
+    for path in _graphs(bundles, name):
+        raw = path.read_bytes()
+        found = graph.read(raw, path.name)
+        assert found.external
+        assert found == as_onnx_sees_it(raw)
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_changed_graphs(
+    bundles: Path, which: int, amount: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    """What is taken at all is understood as onnx understands it."""
+    raw, count = _graphs(bundles, "tiny-frida")[which].read_bytes(), amount(300, 20_000)
+    taken = 0
+    for seed in range(count):
+        random, changed = Random(seed), bytearray(raw)
+        for _ in range(random.choice((1, 1, 2, 4))):
+            # Near the end are the nodes' and the values' names, and few weights.
+            at = random.randrange(len(raw) if random.random() < 0.3 else 4000)
+            changed[at] = random.randrange(256) if random.random() < 0.5 else changed[at] ^ 1
+        try:
+            found = graph.read(bytes(changed), "changed")
+        except UnsafeArtifactError:
+            continue
+        taken += 1
+        assert found == as_onnx_sees_it(bytes(changed)), seed
+    assert 0 < taken < count
+    figure(f"{count:,} changed graphs, of which {taken:,} were taken: read as onnx reads them")
