@@ -92,7 +92,8 @@ class Described:
     @cached_property
     def vocabulary(self) -> tuple[int, frozenset[str]]:
         """Characters of the longest token, and all characters that occur in tokens."""
-        longest, alphabet = 0, set()
+        longest = 0
+        alphabet: set[str] = set()
         for index in range(self.tokenizer.get_vocab_size()):
             token = self.tokenizer.id_to_token(index) or ""
             longest = max(longest, len(token))
