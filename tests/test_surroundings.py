@@ -1,0 +1,280 @@
+"""Where little is there: no home, no /tmp, nobody's rights, nothing to write to, a full disk.
+
+An output is whole or not there at all, the error says what is wrong, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving import MAIN
+from support import ROOT
+
+Amount = Callable[[int, int], int]
+Figure = Callable[[str], None]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+FORMATS = ("npy", "jsonl", "parquet")
+COUNT = 40
+
+
+def run(*command: str | Path, **environment: str | None) -> subprocess.CompletedProcess[str]:
+    own = {**os.environ, **environment}
+    kept = {name: value for name, value in own.items() if value is not None}
+    return subprocess.run(
+        list(map(str, command)), env=kept, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def encode(*arguments: str | Path) -> list[str | Path]:
+    return [sys.executable, "-B", "-c", MAIN, "encode", *arguments]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"text number {i}\n" for i in range(COUNT)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """Where outputs go, and nothing else is."""
+    folder = tmp_path / "room"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def frida(bundles: Path) -> Path:
+    return bundles / "tiny-frida"
+
+
+# --- little is there
+
+
+def unshared(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A shell script in namespaces of its own: mounts, and a network with nothing in it."""
+    command = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-e", "-c"]
+    probe = run(*command, "mount -t tmpfs none /mnt") if shutil.which("unshare") else None
+    if probe is None or probe.returncode:
+        pytest.skip("needs root and unshare: " + (probe.stderr.strip() if probe else "no unshare"))
+    return run(*command, script, "sh", *arguments, HOME=None, TMPDIR=None, XDG_CACHE_HOME=None)
+
+
+BARE = """
+mount -o remount,bind,ro / 2>/dev/null || { mount --bind / / && mount -o remount,bind,ro /; }
+mount -t tmpfs -o ro none /tmp
+exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+"""
+
+
+def test_nobody_on_a_read_only_root_without_home_tmp_and_network(
+    frida: Path, tmp_path: Path
+) -> None:
+    # What the process reads must be there for nobody, and /tmp is about to be empty.
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv")
+    place = ROOT / ".cache" / "surroundings"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(frida, place / "bundle")
+    try:
+        (place / "in.txt").write_text("the cat\nкошка\n", encoding="utf-8")
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        can_read = unshared('exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
+                            sys.executable, "-c", "import edgembed")  # fmt: skip
+        if can_read.returncode:
+            pytest.skip("nobody may not read this Python: " + can_read.stderr.strip()[-200:])
+        done = unshared(BARE, *encode(place / "bundle", place / "in.txt", "--format", "jsonl"))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == 2
+        refused = unshared(BARE, *encode(place / "bundle", place / "in.txt", "-o", place / "o.npy"))
+        assert refused.returncode == 1
+        assert re.fullmatch(r"edgembed: .*Read-only file system.*\n", refused.stderr)
+        assert {path.name for path in place.iterdir()} == {"bundle", "in.txt"}
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("extra", [[], ["--resume"]], ids=["", "resume"])
+def test_a_full_disk(
+    frida: Path, source: Path, tmp_path: Path, ending: str, extra: list[str]
+) -> None:
+    script = """
+mount -t tmpfs -o size=8k none "$1"
+out="$1/out.$2"
+shift 2
+"$@" -o "$out" || code=$?
+ls -A "$(dirname "$out")"
+exit "$code"
+"""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    source.write_text("a text\n" * 2000, encoding="utf-8")
+    done = unshared(script, disk, ending, *encode(frida, source, *extra))
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"^edgembed: .*No space left on device", done.stderr, re.MULTILINE)
+    # --resume keeps what there was room for, so that it can go on: that is what it is for.
+    assert done.stdout.split() == ([f"out.{ending}.partial"] if extra else [])
+
+
+# --- every write may fail
+
+STRACE = ("strace", "-f", "-qq", "-o")
+WRITES = "write,writev,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,fchmod,chmod"
+
+
+def strace() -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("extra", [[], ["--resume"]], ids=["", "resume"])
+def test_every_write_fails_once(
+    frida: Path,
+    source: Path,
+    room: Path,
+    tmp_path: Path,
+    ending: str,
+    extra: list[str],
+    error: str,
+    amount: Amount,
+    figure: Figure,
+) -> None:
+    """The n-th system call that changes the output's folder fails; then the next one, to the last.
+
+    -P: only calls that have to do with that folder's files are counted.
+    """
+    strace()
+    out, whole = room / f"out.{ending}", tmp_path / f"whole.{ending}"
+    assert run(*encode(frida, source, "-o", whole)).returncode == 0
+    step = amount(6, 1) if extra else 1  # --resume makes a call for every text
+    failed = number = 0
+    names = [out, room, *(room / f"out.{ending}{end}" for end in (".partial", ".partial.new"))]
+    for number in range(1, 1000, step):
+        inject = f"inject={WRITES}:error={error}:when={number}"
+        done = injected(inject, names, tmp_path, encode(frida, source, *extra, "-o", out))
+        if done.returncode == 0:
+            assert out.read_bytes() == whole.read_bytes()
+            break
+        failed += 1
+        assert done.returncode == 1, done.stderr
+        assert re.search(r"^edgembed: .*(No space left|Input/output error)", done.stderr, re.M)
+        left = {path.name for path in room.iterdir()}
+        assert left <= ({f"{out.name}.partial"} if extra else set()), (number, left)
+    else:
+        pytest.fail("it never comes to an end")
+    assert failed > 2
+    figure(f"{failed} of the calls failed one by one with {error}, each with a clear error")
+
+
+def injected(
+    inject: str, names: list[Path], tmp_path: Path, command: list[str | Path]
+) -> subprocess.CompletedProcess[str]:
+    paths = [word for name in names for word in ("-P", name)]
+    done = run(*STRACE, tmp_path / "trace", "-e", inject, *paths, *command)
+    if "ptrace" in done.stderr.lower():
+        pytest.skip("this system does not allow ptrace")
+    return done
+
+
+# --- killed, and many at once
+
+
+def test_killed_at_random_moments(
+    frida: Path, source: Path, room: Path, tmp_path: Path, amount: Amount, figure: Figure
+) -> None:
+    """In forks of one process that has everything imported, so that they die while they work."""
+    out, whole = room / "out.jsonl", tmp_path / "whole.jsonl"
+    assert run(*encode(frida, source, "-o", whole)).returncode == 0
+    kills = amount(6, 100)
+    done = run(sys.executable, "-c", KILLS, frida, source, out, str(kills), whole)
+    assert done.returncode == 0, done.stderr
+    # What the killed ones could not take away, the next that ends well does.
+    assert run(*encode(frida, source, "-o", out)).returncode == 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert {path.name for path in room.iterdir()} == {"out.jsonl"}
+    figure(done.stdout.strip())
+
+
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+import numpy, tokenizers
+from edgembed import Embedder
+from edgembed.cli import main
+bundle, source, out, kills, whole = sys.argv[1:]
+expected, generator, seen = Path(whole).read_bytes(), random.Random(0), {"none": 0, "whole": 0}
+def begin():
+    if not (pid := os.fork()):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os._exit(main(["encode", bundle, source, "-o", out]))
+    return pid
+start = time.monotonic()
+os.waitpid(begin(), 0)
+seconds = time.monotonic() - start
+for number in range(int(kills)):
+    Path(out).unlink(missing_ok=True)
+    pid = begin()
+    time.sleep(generator.uniform(0, 1.2 * seconds))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    if Path(out).exists():
+        assert Path(out).read_bytes() == expected
+        seen["whole"] += 1
+    else:
+        seen["none"] += 1
+print(f"{kills} kills: {seen}")
+"""
+
+
+def test_many_writers_to_one_target(
+    frida: Path, source: Path, room: Path, amount: Amount, figure: Figure
+) -> None:
+    writers = amount(4, 32)
+    out = room / "out.npy"
+    # Each has texts of its own, so that a mixture would show.
+    expected = []
+    processes = []
+    for number in range(writers):
+        own = source.with_name(f"{number}.txt")
+        own.write_text(f"writer {number}\n" * 3, encoding="utf-8")
+        command = [str(part) for part in encode(frida, own, "-o", out)]
+        processes.append(subprocess.Popen(command, stderr=subprocess.PIPE))
+    for process in processes:
+        _, said = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+    from edgembed import Embedder
+
+    model = Embedder(frida)
+    expected = [model.encode([f"writer {number}"] * 3) for number in range(writers)]
+    assert any(np.array_equal(np.load(out), one) for one in expected)
+    assert {path.name for path in room.iterdir()} == {"out.npy"}
+    figure(f"{writers} writers, one whole result")
+
+
+def test_interrupted_and_terminated(frida: Path, source: Path, room: Path) -> None:
+    source.write_text("a text of some words\n" * 20_000, encoding="utf-8")
+    for number, sign in enumerate((signal.SIGINT, signal.SIGTERM)):
+        command = [str(part) for part in encode(frida, source, "-o", room / "out.jsonl")]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            time.sleep(random.Random(number).uniform(1, 3))
+            process.send_signal(sign)
+            process.communicate(timeout=120)
+        assert process.returncode != 0
+        assert list(room.iterdir()) == []
