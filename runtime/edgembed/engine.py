@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
@@ -29,6 +29,8 @@ from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from edgembed.session import Sessions
 
 _MOST = 1024  # threads; more than any machine this is for
@@ -117,7 +119,7 @@ class Engine:
 
         executor = ThreadPoolExecutor(workers, "edgembed")
         try:
-            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, executor.map)
+            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, _spread(executor))
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -201,6 +203,18 @@ class Engine:
         if action == "refuse":
             raise CanaryError(message)
         warn(message, CanaryWarning)
+
+
+def _spread(executor: ThreadPoolExecutor) -> Callable[..., Iterable[Any]]:
+    """Executor's map; where the interpreter is ending, which takes no new work, the plain one."""
+
+    def spread(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        try:
+            return executor.map(function, items)
+        except RuntimeError:
+            return map(function, items)
+
+    return spread
 
 
 def _arrays(weights: Weights, data: Content) -> dict[str, npt.NDArray[Any]]:

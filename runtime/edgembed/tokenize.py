@@ -15,6 +15,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from edgembed import wordpiece
 from edgembed.errors import ModelLoadError
+from edgembed.forks import GATE
 from edgembed.textcut import TextCut
 
 Int64 = npt.NDArray[np.int64]
@@ -75,7 +76,8 @@ class Tokenizer:
         A text far longer than max_seq_length is tokenised only as far as its kept tokens go, where
         that is certain to give the same ids: see textcut.
         """
-        encoding = self._cut.encode(text)
+        with GATE:
+            encoding = self._cut.encode(text)
         return Tokens(_ids(encoding), truncated=bool(encoding.overflowing))
 
     def prompt_length(self, prompt: str) -> int:
@@ -93,7 +95,8 @@ class Tokenizer:
 
     def describe(self, text: str, add_special_tokens: bool = True) -> list[Token]:
         """All tokens of a text, those that encode cuts off as well."""
-        first = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        with GATE:
+            first = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         parts = [_described(part, text) for part in (first, *first.overflowing)]
         if len(parts) == 1:
             return parts[0]
