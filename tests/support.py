@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -85,3 +86,23 @@ def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
     private.write_bytes(raw)
     public.write_bytes(public_pem(key.public_key()))
     return private, public
+
+
+def spoil_token(bundle: Path, token_id: int, value: float = float("nan")) -> None:
+    """Make the model of a tiny bundle give `value` for texts with a token, and the manifest agree.
+
+    The number is put where the graph reads that token's embedding, so it is onnxruntime's own
+    kernels that carry it on.
+    """
+    path = bundle / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    for weights in manifest["dtypes"].values():
+        tensor = weights["tensors"]["embeddings.word_embeddings.weight"]
+        data = bytearray((bundle / weights["data"]).read_bytes())
+        width = 4 * tensor["shape"][1]
+        start = tensor["offset"] + token_id * width
+        data[start : start + width] = np.full(tensor["shape"][1], value, "<f4").tobytes()
+        (bundle / weights["data"]).write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        manifest["artifacts"][weights["data"]]["sha256"] = digest
+    path.write_text(json.dumps(manifest), encoding="utf-8")

@@ -1,31 +1,80 @@
-"""Cutting a long text before it is tokenised changes none of the tokens that are kept."""
+"""Cutting a long text before it is tokenised changes none of the tokens that are kept.
+
+The reference is tokenizers on the whole text, always.
+"""
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, pre_tokenizers
+from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers.models import WordLevel
 
-from edgembed.textcut import CutPoints, cut_points
+from edgembed.textcut import TextCut
+from edgembed.textcut.described import Described
+from edgembed.textcut.longword import LongWord
+from edgembed.textcut.places import last_place, steady_end
+from edgembed.textcut.runs import Shortened, runs_of
 from edgembed.tokenize import Tokenizer
+from support import python
+from tokenizers_of_kinds import KINDS, description
 
-LENGTH = 6  # heads begin at 16 characters a token, so that even short texts here are long
+LENGTH = 12  # tokens kept, so that texts of a hundred characters are long here
+BUNDLES = ("tiny-frida", "tiny-xlmr", "minilm")
+Amount = Callable[[int, int], int]
+Figure = Callable[[str], None]
+
+
+class Counting:
+    """tokenizers' tokenizer, that counts the characters which it is given to encode."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer, self.characters = tokenizer, 0
+
+    def encode(self, text: str) -> Any:
+        self.characters += len(text)
+        return self._tokenizer.encode(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+class Pair:
+    """The same tokenizer twice: cutting before, and on the whole text."""
+
+    def __init__(self, described: str, length: int = LENGTH) -> None:
+        self.whole = RustTokenizer.from_str(described)
+        self.whole.no_padding()
+        self.whole.enable_truncation(length)
+        self.counting = Counting(self.whole)
+        self.cut = TextCut(self.counting, length)
+
+    def check(self, text: str) -> bool:
+        """Whether fewer characters were encoded than the text has, once the ids are the same."""
+        expected, before = self.whole.encode(text), self.counting.characters
+        got = self.cut.encode(text)
+        assert got.ids == expected.ids, repr(text)
+        assert bool(got.overflowing) == bool(expected.overflowing), repr(text)
+        return self.counting.characters - before < len(text)
 
 
 @cache
-def both(folder: Path, length: int = LENGTH) -> tuple[Tokenizer, RustTokenizer]:
-    """The runtime's tokenizer, and tokenizers' own on the whole text."""
-    raw = (folder / "tokenizer.json").read_bytes()
-    whole = RustTokenizer.from_buffer(raw)
-    whole.no_padding()
-    whole.enable_truncation(length)
-    return Tokenizer(raw, length), whole
+def of_bundle(folder: Path, length: int = LENGTH) -> Pair:
+    return Pair((folder / "tokenizer.json").read_text(encoding="utf-8"), length)
+
+
+@cache
+def of_kind(kind: str) -> Pair:
+    return Pair(description(kind))
 
 
 # What makes cutting hard: spaces of all kinds, marks that combine with what is before them,
@@ -35,102 +84,315 @@ HARD = [
     *("\u0301", "\u0308", "\u20e3", "\ufe0f", "é", "e\u0301", "ё", "ﬁ", "²", "½", "㎏", "가"),
     *("각", "नि", "ก็", "漢字", "👨\u200d👩\u200d👧", "🏳️\u200d🌈", "▁", "##ing", "[SEP]", "</s>"),
     *("<mask>", "word", "слово", "a", "я", "1", "x" * 120, "Supercalifragilistic", "..."),
+    *("\u1100", "\u1161", "\u11a8", "ｶ\uff9e", "🇩🇪", "👍🏽", "क्ष", "ำ", "\ue000", "\ufffd", "\r\n"),
+    *("  <mask>", "I'm", "it's", "on", "нa", "....", "aaaa", "𝔸", "ſ", "İ", "ŉ", "\u0345"),
 ]
 PIECES = st.text(max_size=8) | st.sampled_from(HARD)
 LONG = st.builds(
-    lambda pieces, joint, times: joint.join(pieces) * times,
+    lambda pieces, joint, times, end: joint.join(pieces) * times + end,
     st.lists(PIECES, min_size=1, max_size=12),
     st.sampled_from(["", " ", " ", "\n", "  "]),
     st.sampled_from([1, 3, 20, 200]),
+    PIECES,
 )
 
 
-@pytest.mark.parametrize("name", ["tiny-frida", "tiny-xlmr", "minilm"])
+@pytest.mark.parametrize("name", BUNDLES)
 @given(text=LONG)
 def test_the_kept_ids_are_those_of_the_whole_text(bundles: Path, name: str, text: str) -> None:
-    own, whole = both(bundles / name)
-    tokens, expected = own.encode(text), whole.encode(text)
-    assert tokens.ids.tolist() == expected.ids
-    assert tokens.truncated == bool(expected.overflowing)
+    of_bundle(bundles / name).check(text)
 
 
-@pytest.mark.parametrize("name", ["tiny-frida", "tiny-xlmr", "minilm"])
-@pytest.mark.parametrize(
-    "unit", ["слово и дело ", "a b ", "1 2 ", "слово\n", "x", ".", " ", ". a "]
-)
-def test_a_huge_text(bundles: Path, name: str, unit: str) -> None:
-    own, whole = both(bundles / name, 48)
-    text = unit * (60_000 // len(unit))
-    assert own.encode(text).ids.tolist() == whole.encode(text).ids
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=LONG)
+def test_of_every_kind_of_tokenizer(kind: str, text: str) -> None:
+    of_kind(kind).check(text)
 
 
-def test_a_huge_text_is_cut_where_it_can_be(bundles: Path) -> None:
-    own, _ = both(bundles / "tiny-frida")
-    text = "слово и дело " * 10_000
-    heads = list(cut_points(own._tokenizer).heads(text, LENGTH))
-    assert heads
-    assert all(text.startswith(head) for head in heads)
-    assert [len(head) for head in heads] == sorted({len(head) for head in heads})
-    assert len(heads[0]) <= 16 * LENGTH
+def made_up(generator: random.Random) -> str:
+    """A text of a few hundred characters: runs, words without end, hard pieces, changing ends."""
+    letters = generator.choice(
+        ["ab", "abcdefgh", "абвгд", "漢字東京", "x.", "a ", "कखग", "😀😁", "e\u0301"]
+    )
+
+    def piece() -> str:
+        match generator.randrange(6):
+            case 0:
+                return generator.choice(HARD) * generator.choice([1, 1, 2, 40, 150])
+            case 1:
+                return "".join(generator.choices(letters, k=generator.choice([3, 30, 300])))
+            case 2:
+                return chr(generator.choice([0x20, 0x0, 0x300, 0x400, 0x900, 0x3040, 0x1F300])
+                           + generator.randrange(0x80)) * generator.choice([1, 2, 60])  # fmt: skip
+            case _:
+                return generator.choice(["the cat ", "кот и ", "sits ", "search", "окно, ", "漢字"])
+
+    return "".join(piece() for _ in range(generator.randrange(1, 40)))
 
 
-def test_heads_end_between_two_words() -> None:
-    text = "слово и дело " * 100
-    for head in CutPoints(enabled=True).heads(text, 4):
-        assert head[-1].isalnum()
-        assert text[len(head)] == " "
-        assert text[len(head) + 1].isalnum()
+def check_made_up(pair: Pair, count: int, seed: int, figure: Figure) -> None:
+    generator = random.Random(seed)
+    cut = sum(pair.check(made_up(generator)) for _ in range(count))
+    figure(f"{count} texts, each with the whole text's ids; {cut} were cut before")
+    assert cut > count / 3  # it would prove nothing if none were
 
 
-@pytest.mark.parametrize("text", ["слово " * 10, "слово  " * 999, "слово" * 999, ". " * 999, ""])
-def test_no_heads_of_short_texts_and_of_texts_without_a_place(text: str) -> None:
-    assert list(CutPoints(enabled=True).heads(text, 4)) == []
+@pytest.mark.parametrize("name", BUNDLES)
+def test_many_texts(bundles: Path, name: str, amount: Amount, figure: Figure) -> None:
+    check_made_up(of_bundle(bundles / name), amount(1000, 34_000), 1, figure)
 
 
-def test_no_heads_where_cutting_is_off() -> None:
-    assert list(CutPoints(enabled=False).heads("слово и дело " * 1000, 4)) == []
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_texts_of_every_kind(kind: str, amount: Amount, figure: Figure) -> None:
+    check_made_up(of_kind(kind), amount(300, 15_000), 2, figure)
 
 
-def rust(pre_tokenizer: object = None, tokens: tuple[AddedToken, ...] = ()) -> RustTokenizer:
+@pytest.mark.parametrize("name", ["rubert-mini-frida", "e5-small-ruen"])
+def test_many_texts_of_real_models(shared: Path, name: str, amount: Amount, figure: Figure) -> None:
+    check_made_up(of_bundle(shared / "models" / name), amount(1000, 50_000), 3, figure)
+
+
+# --- ten megabytes
+
+PATTERNS = {
+    "Russian": "Съешь ещё этих мягких французских булок, да выпей же чаю. ",
+    "English": "The quick brown fox jumps over the lazy dog. ",
+    "Greek, one word": "ξεσκεπάζωτηνψυχοφθόραβδελυγμία",
+    "Arabic": "نص حكيم له سر قاطع وذو شأن عظيم ",
+    "Hindi": "ऋषियों को सताने वाले दुष्ट ",
+    "Thai": "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า",
+    "Chinese": "天地玄黄宇宙洪荒日月盈昃辰宿列张",
+    "Japanese": "いろはにほへと、ちりぬるを。",
+    "Korean": "키스의 고유 조건은 입술끼리 만나야 하고 ",
+    "Hebrew": "דג סקרן שט בים מאוכזב ",
+    "emoji": "😀😁",
+    "one letter": "x",
+    "full stops": ".",
+    "blanks": " ",
+    "line ends": "\n",
+    "NUL": "\0",
+    "private use": "\ue000",
+    "accents": "h\u0301\u0302\u0303e\u0306",
+    "digits": "0123456789",
+    "base64": "".join(random.Random(0).choices("ABCDEFGHabcdefgh0123456789+/", k=100_000)),
+}
+MEGABYTES = 10
+# What a run of one character is cut into depends on all of it where pieces of several lengths fit.
+WHOLE = {
+    ("tiny-xlmr", "full stops"),
+    ("e5-small-ruen", "full stops"),
+    ("e5-small-ruen", "one letter"),
+}
+
+
+def huge(pattern: str, megabytes: int) -> str:
+    unit = PATTERNS[pattern]
+    return unit * (megabytes * 1_000_000 // len(unit.encode()))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_ten_megabytes_are_not_tokenised(bundles: Path, pattern: str) -> None:
+    pair = of_bundle(bundles / "minilm", 256)
+    before = pair.counting.characters
+    ids = pair.cut.encode(huge(pattern, MEGABYTES)).ids
+    assert pair.counting.characters - before < 20_000
+    # A tenth of a megabyte has the same ids, and can be tokenised whole.
+    assert ids == pair.whole.encode(huge(pattern, 1)[:100_000]).ids
+
+
+MEASURED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from edgembed.tokenize import Tokenizer
+from test_textcut import huge
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+tokenizer = Tokenizer(Path(sys.argv[1]).read_bytes(), 512)
+for warm in ("x" * 100_000, "слово и дело " * 9000):  # what is read of a tokenizer only once
+    tokenizer.encode(warm)
+text = huge(sys.argv[2], 10)
+Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+before, start = peak(), time.process_time()
+tokenizer.encode(text)
+print(1000 * (time.process_time() - start), (peak() - before) / 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the peak")
+def test_ten_megabytes_take_little(bundles: Path, amount: Amount, figure: Figure) -> None:
+    few = ("Russian", "Chinese", "one letter")
+    check_little(bundles / "minilm", few[: amount(3, 0)] or tuple(PATTERNS), figure)
+
+
+@pytest.mark.parametrize("name", ["rubert-mini-frida", "e5-small-ruen"])
+def test_ten_megabytes_take_little_of_real_models(
+    shared: Path, name: str, amount: Amount, figure: Figure
+) -> None:
+    few = ("Chinese",)
+    check_little(shared / "models" / name, few[: amount(1, 0)] or tuple(PATTERNS), figure)
+
+
+def check_little(folder: Path, patterns: tuple[str, ...], figure: Figure) -> None:
+    said = []
+    for pattern in patterns:
+        done = python("-c", MEASURED, folder / "tokenizer.json", pattern, Path(__file__).parent)
+        assert done.returncode == 0, done.stderr.decode()
+        milliseconds, megabytes = map(float, done.stdout.split())
+        said.append(f"{pattern} {milliseconds:.0f} ms {megabytes:.1f} MB")
+        assert megabytes < 20 or (folder.name, pattern) in WHOLE, said[-1]
+    figure("; ".join(said))
+
+
+@pytest.mark.parametrize("start", ["one letter", "blanks", "NUL", "accents"])
+@pytest.mark.parametrize("name", ["minilm", "tiny-frida"])
+def test_what_comes_after_a_huge_run_is_kept(bundles: Path, name: str, start: str) -> None:
+    pair = of_bundle(bundles / name, 48)
+    text = huge(start, 1) + " the cat sits"
+    assert pair.check(text)
+    assert pair.cut.encode(text).ids[-2] == pair.whole.encode("the cat sits").ids[-2]
+
+
+# --- the parts
+
+
+def rust(
+    pre_tokenizer: object = None,
+    tokens: tuple[AddedToken, ...] = (),
+    normalizer: object = None,
+) -> RustTokenizer:
     tokenizer = RustTokenizer(WordLevel({"a": 0, "[UNK]": 1}, "[UNK]"))
     if pre_tokenizer is not None:
         tokenizer.pre_tokenizer = pre_tokenizer
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
     tokenizer.add_tokens(list(tokens))
     return tokenizer
 
 
 @pytest.mark.parametrize(
-    "pre_tokenizer",
+    ("pre_tokenizer", "normalizer"),
     [
-        pre_tokenizers.BertPreTokenizer(),
-        pre_tokenizers.Whitespace(),
-        pre_tokenizers.WhitespaceSplit(),
-        pre_tokenizers.Metaspace(),
-        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
-        pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.BertPreTokenizer()]),
+        (pre_tokenizers.Split("x", "isolated"), None),
+        (pre_tokenizers.Sequence([pre_tokenizers.Split(Regex("a+"), "isolated")]), None),
+        (None, normalizers.Replace(Regex("a.*b"), "")),
+        (None, normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex("x"), "")])),
     ],
     ids=repr,
 )
-def test_tokenizers_that_split_at_spaces_are_known(pre_tokenizer: object) -> None:
-    assert cut_points(rust(pre_tokenizer)).enabled
+def test_parts_that_may_look_anywhere_turn_cutting_off(
+    pre_tokenizer: object, normalizer: object
+) -> None:
+    tokenizer = rust(pre_tokenizer, normalizer=normalizer)
+    assert not Described(tokenizer).is_known
+    assert runs_of(Described(tokenizer)) == []
+    counting = Counting(tokenizer)
+    tokenizer.enable_truncation(4)
+    TextCut(counting, 4).encode("a b c " * 100)
+    assert counting.characters == 600
 
 
-@pytest.mark.parametrize(
-    "pre_tokenizer",
-    [
-        None,
-        pre_tokenizers.ByteLevel(),
-        pre_tokenizers.Metaspace(split=False),
-        pre_tokenizers.Split("x", "isolated"),
-        pre_tokenizers.UnicodeScripts(),
-        pre_tokenizers.Sequence([pre_tokenizers.Digits()]),
-    ],
-    ids=repr,
-)
-def test_all_others_are_left_whole(pre_tokenizer: object) -> None:
-    assert not cut_points(rust(pre_tokenizer)).enabled
+def test_a_part_written_in_python_turns_cutting_off() -> None:
+    class Own:
+        def pre_tokenize(self, text: object) -> None:
+            raise NotImplementedError
+
+    tokenizer = rust(pre_tokenizers.PreTokenizer.custom(Own()))
+    assert not Described(tokenizer).is_known
 
 
-def test_a_token_that_spans_a_space_turns_cutting_off() -> None:
-    tokenizer = rust(pre_tokenizers.Whitespace(), (AddedToken("New York", normalized=False),))
-    assert not cut_points(tokenizer).enabled
+def test_places_stand_before_what_joins_nothing() -> None:
+    text = "ab\u0301c \u200dd👨\u200d👩e가\u11a8f"
+    places = [end for end in range(1, len(text)) if last_place(text, end) == end]
+    assert places == [text.index(c) for c in ("b", "c", "👨", "e", "가")]
+    assert last_place("\u0301" * 9000, 9000) is None
+    assert last_place("a" + " " * 9000, 9000) is None
+
+
+def test_the_steady_end_has_enough_behind_it() -> None:
+    assert steady_end("a" * 100, 100, 16) == 84
+    assert steady_end("a" * 50 + "\0" * 100 + "b" * 4, 154, 16) == 38
+    assert steady_end("a" * 16, 16, 16) is None
+
+
+@cache
+def runs(kind: str) -> Any:
+    return runs_of(Described(RustTokenizer.from_str(description(kind))))
+
+
+def shortened(kind: str, text: str) -> str:
+    return Shortened(text, runs(kind)).whole()
+
+
+def test_runs_keep_their_ends() -> None:
+    short = shortened("wordpiece", "the cat" + " " * 1000 + "sits\0\0" + "x" * 5000 + "!")
+    assert re.fullmatch(r"the cat +sits\0\0x+!", short)
+    assert len(short) < 600
+    assert 100 < short.count("x") < 500
+    for text in ("", "a", "a b", "the cat sits " * 500, "x" * 100, "." * 5000, "漢" * 5000):
+        assert shortened("wordpiece", text) == text
+    # Blanks are tokens here, and so is each letter of a long word.
+    for text in (" " * 5000, "x" * 5000, "\n" * 5000):
+        assert shortened("byte-level bpe", text) == text
+
+
+def test_a_word_is_not_shortened_to_one_that_is_known() -> None:
+    # Accents are taken away: what is left of so many characters is a short word.
+    text = "a" + "\u0301" * 500
+    assert shortened("wordpiece", text) == text
+    assert shortened("wordpiece", text + "b" * 5000).count("b") > 100
+
+
+def test_shortening_reads_no_further_than_it_is_asked() -> None:
+    stream = Shortened("ab " * 10**6, runs("wordpiece"))
+    assert 100 <= len(stream.head(100)) < 5000
+    assert not stream.is_whole
+    assert stream.head(10) == stream.head(100)
+    assert stream.whole() == "ab " * 10**6
+    assert stream.is_whole
+
+
+def test_no_run_holds_an_added_token() -> None:
+    tokenizer = RustTokenizer.from_str(description("wordpiece"))
+    assert any("x" in run.characters or "a-z" in run.characters for run in runs("wordpiece"))
+    tokenizer.add_tokens(["xyz"])
+    kept = runs_of(Described(tokenizer))
+    assert len(kept) == len(runs("wordpiece")) - 1
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "byte-level bpe"])
+def test_words_without_end_are_decided(kind: str) -> None:
+    pair = Pair(description(kind))
+    generator = random.Random(0)
+    decided = [pair.check("".join(generator.choices("thecatswindow", k=3000))) for _ in range(20)]
+    assert all(decided)
+
+
+def pieces_of(tokenizer: RustTokenizer, word: str) -> list[int]:
+    return [token.id for token in tokenizer.model.tokenize(word)]
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "unigram, few pieces"])
+def test_what_all_borders_agree_on_every_end_has(kind: str) -> None:
+    tokenizer = RustTokenizer.from_str(description(kind))
+    own = LongWord(Described(tokenizer))
+    longest, _ = Described(tokenizer).vocabulary
+    generator = random.Random(0)
+    agreed = 0
+    for _ in range(200):
+        word = "".join(generator.choices(["on", "a", "x", "the", ".", "at", "漢"], k=60))
+        end = len(word) - longest
+        certain = own._certain_pieces(word, end, longest)
+        agreed += max(certain, 0)
+        for more in ("", "n", "onon", "aaaaaaa", "x" * 9, ".", "漢字"):
+            ends = pieces_of(tokenizer, word + more)
+            assert ends[:certain] == pieces_of(tokenizer, word)[:certain]
+    assert agreed > 1000
+
+
+def test_max_tokens_of_a_real_tokenizer(bundles: Path) -> None:
+    raw = (bundles / "minilm" / "tokenizer.json").read_bytes()
+    tokens = Tokenizer(raw, 256).encode("word " * 100_000)
+    assert tokens.truncated
+    assert len(tokens.ids) == 256

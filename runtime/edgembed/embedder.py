@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from edgembed.engine import CanaryCheck, Embedding, Engine
-from edgembed.errors import ArgumentError, TruncationWarning
+from edgembed.errors import ArgumentError, InferenceError, TruncationWarning
 from edgembed.facts import BundleFacts
 from edgembed.forms import EncodeForms
 from edgembed.log import logger, shows_info
@@ -20,7 +22,7 @@ from edgembed.precision import Precision
 from edgembed.progress import progress
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
-from edgembed.texts import as_texts
+from edgembed.texts import OnError, as_items, as_texts, check_texts, good_indices
 from edgembed.tokenize import padded
 from edgembed.warn import warn
 
@@ -111,6 +113,8 @@ class Embedder(BundleFacts, EncodeForms):
         truncate_dim: int | None = None,
         pool: Any = None,
         chunk_size: int | None = None,
+        *,
+        on_error: OnError | None = None,
         **kwargs: Any,
     ) -> Any:
         """Embed one text, (dim,) float32, or many, (n, dim) float32; an empty list gives (0, dim).
@@ -126,17 +130,27 @@ class Embedder(BundleFacts, EncodeForms):
 
         An empty text gives the vector of a text without words, as in sentence-transformers. Texts
         over max_seq_length are cut, with a TruncationWarning. TextError names by index the texts
-        that are no text or hold lone surrogates, before any work is done; other wrong arguments
-        raise ArgumentError.
+        that are no text or hold lone surrogates, before any work is done; InferenceError names the
+        text for which the model gave no numbers; other wrong arguments raise ArgumentError.
+
+        on_error(index, error), if given, is called for each of many texts that would raise one of
+        the first two; the others are embedded, and the result has a row for each of them.
         """
         check_free(batch_size, chunk_size, device, pool)
         kind: Container = "array" if convert_to_numpy else "list"
         if convert_to_tensor:
             kind = "tensor"
         options = EncodeOptions(output_value, precision, truncate_dim, normalize_embeddings, kind)
-        texts, single = as_texts(inputs, kwargs)
+        texts, single = as_items(inputs, kwargs)
         prefix = self._prompts.resolve(prompt, prompt_name)
-        kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value])
+        if single or on_error is None:
+            check_texts(texts)
+            on_error, good = None, list(range(len(texts)))
+        else:
+            good = good_indices(texts, on_error)
+        failed = partial(_report, on_error, good)
+        texts = [texts[index] for index in good]
+        kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value], failed)
         ranges = self.ranges(truncate_dim, normalize_embeddings)
         results = options.finish(kept, self.dimension, ranges)
         return results[0] if single else results
@@ -190,20 +204,41 @@ class Embedder(BundleFacts, EncodeForms):
         prefix: str,
         show: bool | None,
         keep: Callable[[Embedding], _Kept],
+        failed: Callable[[int, InferenceError], None],
     ) -> list[_Kept]:
-        """Embed each text and keep what `keep` takes of it, so that no more stays behind."""
+        """Embed each text and keep what `keep` takes of it, so that no more stays behind.
+
+        failed: called for a text that has no embedding; where it returns, the others go on.
+        """
         skip = self._engine.skipped_tokens(prefix)
         prompted = [prefix + text for text in texts] if prefix else texts
         kept: dict[int, _Kept] = {}
         cut = 0
         embeddings = self._engine.embed_many(prompted, skip, lambda e: (keep(e), e.truncated))
-        for index, (own, truncated) in progress(embeddings, len(texts), show):
-            kept[index] = own
-            cut += truncated
+        # Closed here and not by the garbage collector, which may be at work in any thread when it
+        # comes by, even one that holds the lock which ending the workers takes: all would stand.
+        with closing(embeddings):
+            for index, done in progress(embeddings, len(texts), show):
+                if isinstance(done, InferenceError):
+                    failed(index, done)
+                    continue
+                kept[index], truncated = done
+                cut += truncated
         if cut:
             message = (
                 f"{cut} of {len(texts)} text(s) had more than {self.max_seq_length} tokens and "
                 "were cut: split long texts, or export with a larger --max-seq-length"
             )
             warn(message, TruncationWarning)
-        return [kept[index] for index in range(len(texts))]
+        return [kept[index] for index in sorted(kept)]
+
+
+def _report(
+    on_error: OnError | None, indices: Sequence[int], place: int, error: InferenceError
+) -> None:
+    """Tell on_error of the failed text at indices[place], or raise where there is none."""
+    index = indices[place]
+    named = InferenceError(f"text {index}: {error}", [index])
+    if on_error is None:
+        raise named from error
+    on_error(index, named)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
@@ -36,6 +36,8 @@ from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from edgembed.session import Sessions
 
 _MOST = 1024  # threads; more than any machine this is for
@@ -119,12 +121,14 @@ class Engine:
 
     def embed_many(
         self, texts: Sequence[str], skip: int, keep: Callable[[Embedding], Kept]
-    ) -> Iterator[tuple[int, Kept]]:
+    ) -> Generator[tuple[int, Kept | InferenceError], None, None]:
         """Each text's index and what `keep` takes of its embedding, in the order they are done.
+
+        In place of that an InferenceError where the model gives none: the others go on. Whoever
+        does not go to the end closes the generator, which ends the workers.
 
         Many texts are spread over as many workers as there are threads, each running on one
         thread: that scales better than several threads on one run, and gives the same bits.
-        InferenceError names the index of the text that failed.
         """
         workers = min(self.threads, len(texts))
         if workers <= 1:
@@ -134,13 +138,13 @@ class Engine:
 
         executor = ThreadPoolExecutor(workers, "edgembed")
         try:
-            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, executor.map)
+            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, _spread(executor))
         finally:
             executor.shutdown(cancel_futures=True)
 
     def _in_chunks(
         self, texts: Sequence[str], job: _Job[Kept], workers: int, spread: Callable[..., Any]
-    ) -> Iterator[tuple[int, Kept]]:
+    ) -> Iterator[tuple[int, Kept | InferenceError]]:
         """As embed_many; `spread` is map, or an executor's."""
         most = RUN_TOKENS[self.dtype]
         for chunk in chunks(len(texts)):
@@ -153,7 +157,7 @@ class Engine:
 
     def _run(
         self, job: _Job[Kept], tokens: Mapping[int, Tokens], run: Sequence[int]
-    ) -> list[tuple[int, Kept]]:
+    ) -> list[tuple[int, Kept | InferenceError]]:
         """Run the texts of these indices, which are of equal length, together."""
         rows = [tokens[index] for index in run]
         try:
@@ -162,7 +166,7 @@ class Engine:
         except InferenceError as error:
             if len(run) > 1:  # each by itself, to tell which it is
                 return [done for index in run for done in self._run(job, tokens, [index])]
-            raise InferenceError(f"text {run[0]}: {error}") from error
+            return [(run[0], error)]
         return [(index, job.keep(one)) for index, one in zip(run, own, strict=True)]
 
     def embed(self, text: str, skip: int = 0, threads: int | None = None) -> Embedding:
@@ -179,7 +183,8 @@ class Engine:
                 f"the model gave {vector.size} numbers instead of {self.manifest.dimension}: "
                 "check the bundle with  edgembed info --verify"
             )
-        if not np.isfinite(vector).all():
+        # All tokens are looked at: pooling may leave out the one that is no number.
+        if not np.isfinite(hidden).all() or not np.isfinite(vector).all():
             raise InferenceError(
                 f"the model gave NaN or infinity for a text of {len(tokens.ids)} tokens; no vector "
                 "is returned: check the bundle with  edgembed info --verify"
@@ -222,6 +227,18 @@ class Engine:
         if action == "refuse":
             raise CanaryError(message)
         warn(message, CanaryWarning)
+
+
+def _spread(executor: ThreadPoolExecutor) -> Callable[..., Iterable[Any]]:
+    """Executor's map; where the interpreter is ending, which takes no new work, the plain one."""
+
+    def spread(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        try:
+            return executor.map(function, items)
+        except RuntimeError:
+            return map(function, items)
+
+    return spread
 
 
 def _arrays(weights: Weights, data: Content) -> dict[str, npt.NDArray[Any]]:

@@ -81,7 +81,15 @@ class TextError(ArgumentError):
 
 
 class InferenceError(EdgembedError, RuntimeError):
-    """The model gave something that is no vector (a NaN, say)."""
+    """The model gave something that is no vector (a NaN, say).
+
+    `indices` are the positions in the call's input of the texts that it is about, as TextError's.
+    """
+
+    def __init__(self, message: str, indices: Sequence[int] = ()) -> None:
+        """Keep the message and which texts it is about."""
+        super().__init__(message)
+        self.indices = tuple(indices)
 
 
 class MissingExtraError(EdgembedError, ImportError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
-from edgembed.errors import ArgumentError, TextError
+from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
 from edgembed.outputs import check_positive
 from edgembed.warn import Deferred
 
@@ -47,7 +47,8 @@ class EncodeForms:
 
         At most batch_size texts are read ahead, and no more than their vectors are kept: with 1 a
         text's vector is there before the next text is asked for. kwargs: encode's other arguments.
-        TextError's indices count from the first text of all.
+        The indices of a TextError or InferenceError, which ends the iteration, and those that
+        on_error gets count from the first text of all.
         """
         if isinstance(inputs, (str, bytes)):
             raise ArgumentError("encode_iter takes an iterable of texts: for one text use encode")
@@ -65,12 +66,17 @@ class EncodeForms:
 def _batches(
     model: _Encodes, texts: Iterator[str], batch_size: int, kwargs: dict[str, Any]
 ) -> Iterator[Any]:
-    done = 0
+    done, on_error = 0, kwargs.pop("on_error", None)
+
+    def from_the_first(index: int, error: EdgembedError) -> None:
+        on_error(done + index, error)
+
     while batch := list(islice(texts, batch_size)):
         try:
-            yield from model.encode(batch, **kwargs)
-        except TextError as error:
-            raise TextError(
+            told = None if on_error is None else from_the_first
+            yield from model.encode(batch, on_error=told, **kwargs)
+        except (TextError, InferenceError) as error:
+            raise type(error)(
                 f"of the {len(batch)} texts from index {done}: {error}",
                 [done + index for index in error.indices],
             ) from error

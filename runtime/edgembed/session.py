@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgembed.errors import InferenceError, ModelLoadError
+from edgembed.forks import GATE, keep_for_ever, renew_in_children
 from edgembed.pooling import Float32
 from edgembed.tensors import ONNX_TYPES
 
@@ -73,7 +74,8 @@ class Session:
         """Token vectors of texts of equal length: (texts, tokens) int64 -> (texts, tokens, dim)."""
         self._spikes.begin(ids.size)
         try:
-            token_embeddings = self._run(ids)
+            with GATE:
+                token_embeddings = self._run(ids)
         except Exception as error:  # as above
             count, tokens = ids.shape
             what = "a text" if count == 1 else f"{count} texts"
@@ -83,9 +85,14 @@ class Session:
         finally:
             over = self._spikes.end(ids.size)
         if over:  # memory can only be given back at the end of a run: a short one
-            self._run(ids[:1, :2], self._giving_back)
+            with GATE:
+                self._run(ids[:1, :2], self._giving_back)
             self._spikes.given_back()
         return token_embeddings
+
+    def renew(self) -> None:
+        """In a forked child: no run is under way."""
+        self._spikes = _Spikes()
 
     def _run(self, ids: npt.NDArray[np.int64], options: Any = None) -> Float32:
         """As run; a copy, because onnxruntime's own array stands in its arena and would keep it."""
@@ -142,15 +149,26 @@ class Sessions:
         self._release = release
         self._sessions: dict[int, Session] = {}
         self._lock = Lock()
+        renew_in_children(self)
 
     def get(self, threads: int) -> Session:
         """The session that runs on `threads` threads."""
         if threads not in self._sessions:
             with self._lock:
                 if threads not in self._sessions:
-                    self._sessions[threads] = self._make(threads)
+                    with GATE:
+                        self._sessions[threads] = self._make(threads)
                     self._release()
         return self._sessions[threads]
+
+    def renew(self) -> None:
+        """In a forked child: a session with threads of its own has lost them, and is made anew."""
+        self._lock = Lock()
+        for threads, session in list(self._sessions.items()):
+            session.renew()
+            if threads > 1:
+                keep_for_ever(session)  # its end would wait for its threads
+                del self._sessions[threads]
 
 
 def _as_value(array: npt.NDArray[Any]) -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeGuard
 
-from edgembed.errors import ArgumentError, TextError
+from edgembed.errors import ArgumentError, EdgembedError, TextError
 from edgembed.unicode import surrogate_indices
 
 _SHOWN = 10  # how many bad indices an error message lists
+
+
+# What is told of each text that cannot be embedded, where the others are to go on: its index in
+# the call's input, and the error.
+OnError = Callable[[int, EdgembedError], None]
 
 
 def as_texts(inputs: str | Iterable[str] | None, kwargs: dict[str, Any]) -> tuple[list[str], bool]:
@@ -17,20 +22,42 @@ def as_texts(inputs: str | Iterable[str] | None, kwargs: dict[str, Any]) -> tupl
     `sentences=` in kwargs stands for a missing `inputs`, as in sentence-transformers; any other
     keyword is an ArgumentError. TextError names each item that is not a text or cannot be encoded.
     """
+    texts, single = as_items(inputs, kwargs)
+    check_texts(texts)
+    return texts, single
+
+
+def as_items(inputs: str | Iterable[str] | None, kwargs: dict[str, Any]) -> tuple[list[str], bool]:
+    """As as_texts, but the items are whatever they are."""
     extra = dict(kwargs)
     if inputs is None:
         inputs = extra.pop("sentences", None)
     if extra:
         raise ArgumentError(f"encode has no argument {', '.join(map(repr, extra))}")
     if isinstance(inputs, str):
-        _refuse("hold lone surrogates", surrogate_indices([inputs]))
         return [inputs], True
     if not _is_many(inputs):
         raise TextError(f"encode takes one text or a list of texts, not {type(inputs).__name__}")
-    texts: list[str] = list(inputs)
+    return list(inputs), False
+
+
+def check_texts(texts: list[str]) -> None:
+    """TextError names each item that is not a text or cannot be encoded."""
     _refuse("are not texts", [i for i, text in enumerate(texts) if not isinstance(text, str)])
     _refuse("hold lone surrogates", surrogate_indices(texts))
-    return texts, False
+
+
+def good_indices(texts: list[str], on_error: OnError) -> list[int]:
+    """The indices of the texts that can be embedded; on_error is told of the others."""
+    good = []
+    for index, text in enumerate(texts):
+        try:
+            check_texts([text])
+        except TextError as error:
+            on_error(index, TextError(f"text {index}: {error}", [index]))
+        else:
+            good.append(index)
+    return good
 
 
 def _is_many(inputs: object) -> TypeGuard[Iterable[str]]:

@@ -6,7 +6,7 @@ is overridden (all-MiniLM-L6-v2 ships 128 tokens of fixed padding, and its model
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from edgembed import wordpiece
 from edgembed.errors import ModelLoadError, UnsafeArtifactError
-from edgembed.textcut import cut_points
+from edgembed.forks import GATE
+from edgembed.textcut import TextCut
 from edgembed.tokenizerfile import Content, parse
 
 Int64 = npt.NDArray[np.int64]
@@ -68,7 +69,7 @@ class Tokenizer:
                 "tokens: export the bundle again with a larger --max-seq-length"
             )
         self.max_seq_length = max_seq_length
-        self._cut = cut_points(self._tokenizer)
+        self._cut = TextCut(self._tokenizer, max_seq_length)
 
     def encode(self, text: str) -> Tokens:
         """The ids of a text that has no lone surrogates (see unicode).
@@ -76,15 +77,9 @@ class Tokenizer:
         A text far longer than max_seq_length is tokenised only as far as its kept tokens go, where
         that is certain to give the same ids: see textcut.
         """
-        for head in self._heads(text):
-            encoding = self._tokenizer.encode(head)
-            if encoding.overflowing:
-                return Tokens(_ids(encoding), truncated=True)
-        encoding = self._tokenizer.encode(text)
+        with GATE:
+            encoding = self._cut.encode(text)
         return Tokens(_ids(encoding), truncated=bool(encoding.overflowing))
-
-    def _heads(self, text: str) -> Iterator[str]:
-        return self._cut.heads(text, self.max_seq_length)
 
     def prompt_length(self, prompt: str) -> int:
         """Leading tokens that belong to a prompt: its ids without the trailing special token.
@@ -101,7 +96,8 @@ class Tokenizer:
 
     def describe(self, text: str, add_special_tokens: bool = True) -> list[Token]:
         """All tokens of a text, those that encode cuts off as well."""
-        first = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        with GATE:
+            first = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         parts = [_described(part, text) for part in (first, *first.overflowing)]
         if len(parts) == 1:
             return parts[0]

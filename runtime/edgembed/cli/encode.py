@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgembed.cli.inputs import Record, read_records
 from edgembed.cli.options import Commands, add_command, add_model_options, load, prompt_argument
 from edgembed.cli.outputs import FORMATS, check_fields, replacing, write
-from edgembed.errors import ArgumentError, TextError
+from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
 
 if TYPE_CHECKING:
     from edgembed import Embedder
@@ -43,6 +43,12 @@ def add(commands: Commands) -> None:
         help="keep finished vectors in OUT.partial, and go on from them if this command was "
         "stopped before",
     )
+    command.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out lines that cannot be embedded, and name each on stderr (default: the "
+        "first ends the command)",
+    )
     add_model_options(command)
     command.set_defaults(run=run)
 
@@ -53,7 +59,13 @@ def run(args: argparse.Namespace) -> int:
     to_file = args.output not in (None, "-")
     if args.resume and not to_file:
         raise ArgumentError("--resume needs an output file: name one with -o")
-    records = read_records(args.file, args.field)
+    if args.resume and args.skip_bad:
+        raise ArgumentError(
+            "--resume keeps vectors by their place in the input: take the bad lines out first, "
+            "--skip-bad is not for it"
+        )
+    told = _left_out if args.skip_bad else None
+    records = read_records(args.file, args.field, told)
     check_fields(format_, records)
     model = load(args)
     prompt = prompt_argument(model, args.prompt)
@@ -61,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         partial = _resume(model, records, prompt, args)
         partial.publish(lambda stream, vectors: write(format_, stream, records, vectors))
         return 0
-    vectors = _embed(model, records, prompt, args.file)
+    records, vectors = _embed(model, records, prompt, args)
     with replacing(Path(args.output)) if to_file else nullcontext(sys.stdout.buffer) as stream:
         write(format_, stream, records, vectors)
     return 0
@@ -83,20 +95,35 @@ def _format(args: argparse.Namespace) -> str:
     return chosen
 
 
-def _embed(model: Embedder, records: list[Record], prompt: dict[str, Any], source: str) -> Any:
-    with _naming_lines(records, source):
-        return model.encode(
-            [record.text for record in records], show_progress_bar=_shows_bar(), **prompt
-        )
+def _left_out(line: int, error: EdgembedError) -> None:
+    print(f"edgembed: line {line} is left out: {error}", file=sys.stderr)
+
+
+def _embed(
+    model: Embedder, records: list[Record], prompt: dict[str, Any], args: argparse.Namespace
+) -> tuple[list[Record], Any]:
+    """The records that have a vector, and these."""
+    bad: set[int] = set()
+
+    def leave_out(index: int, error: EdgembedError) -> None:
+        bad.add(index)
+        _left_out(records[index].line, error)
+
+    texts = [record.text for record in records]
+    told = leave_out if args.skip_bad else None
+    with _naming_lines(records, args.file):
+        vectors = model.encode(texts, show_progress_bar=_shows_bar(), on_error=told, **prompt)
+    return [record for index, record in enumerate(records) if index not in bad], vectors
 
 
 @contextmanager
-def _naming_lines(records: list[Record], source: str) -> Iterator[None]:
+def _naming_lines(records: list[Record], source: str, first: int = 0) -> Iterator[None]:
+    """Errors of texts name their lines; the texts are those of the records from `first` on."""
     try:
         yield
-    except TextError as error:
-        lines = ", ".join(str(records[i].line) for i in error.indices[:10])
-        raise TextError(f"{source}, line {lines}: {error}", error.indices) from error
+    except (TextError, InferenceError) as error:
+        lines = ", ".join(str(records[first + i].line) for i in error.indices[:10])
+        raise type(error)(f"{source}, line {lines}: {error}", error.indices) from error
 
 
 def _resume(
@@ -114,7 +141,8 @@ def _resume(
     if done := partial.done:
         print(f"edgembed: {done} of {len(texts)} vectors are there already", file=sys.stderr)
     vectors = model.encode_iter(texts[done:], batch_size=_AT_ONCE, **prompt)
-    partial.extend(progress(vectors, len(texts) - done, _shows_bar()))
+    with _naming_lines(records, args.file, first=done):
+        partial.extend(progress(vectors, len(texts) - done, _shows_bar()))
     return partial
 
 

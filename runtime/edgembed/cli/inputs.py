@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,33 +20,46 @@ class Record(NamedTuple):
     fields: dict[str, Any]
 
 
-def read_records(source: str, field: str | None) -> list[Record]:
+# What is told of a line that holds no text, where the others are to be read all the same.
+OnBadLine = Callable[[int, TextError], None]
+
+
+def read_records(source: str, field: str | None, on_bad: OnBadLine | None = None) -> list[Record]:
     """All records of a file, or of stdin for "-".
 
     Without `field` each line is a text, an empty line an empty text, so that line n is vector n.
     With it each line is a JSON object whose `field` is the text; blank lines are passed over.
-    TextError names the line that is not UTF-8, not JSON, or without the field.
+    TextError names the line that is not UTF-8, not JSON, or without the field; where on_bad is
+    given, it is called for each instead, and the others are read.
     """
     raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    lines = _decode(raw, source).split("\n")
-    if lines[-1] == "":  # what follows the last newline is no line
+    lines = raw.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if lines[-1] == b"":  # what follows the last newline is no line
         lines.pop()
-    numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, 1)]
-    if field is None:
-        return [Record(line, number, {"text": line}) for number, line in numbered]
-    return [_json_record(line, n, field, source) for n, line in numbered if line.strip()]
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if record := _record(line, number, field, f"{source}, line {number}"):
+                records.append(record)
+        except TextError as error:
+            if on_bad is None:
+                raise
+            on_bad(number, error)
+    return records
 
 
-def _decode(raw: bytes, source: str) -> str:
+def _record(raw: bytes, number: int, field: str | None, where: str) -> Record | None:
+    """The record of a line; None for a blank one among JSON."""
     try:
-        return raw.decode("utf-8-sig")  # a byte order mark is no part of the first text
+        line = raw.removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise TextError(f"{source}, line {line} is not UTF-8: convert the file first") from error
+        raise TextError(f"{where} is not UTF-8: convert the file first") from error
+    if field is None:
+        return Record(line, number, {"text": line})
+    return _json_record(line, number, field, where) if line.strip() else None
 
 
-def _json_record(line: str, number: int, field: str, source: str) -> Record:
-    where = f"{source}, line {number}"
+def _json_record(line: str, number: int, field: str, where: str) -> Record:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
