@@ -8,9 +8,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +117,21 @@ class Server:
         self._reader.join(5)
         if self.process.stderr is not None:
             self.process.stderr.close()
+
+
+def talk(server: Server, *pieces: bytes) -> bytes:
+    """Send the pieces as they are; what comes back until the server closes the connection."""
+    with socket.create_connection(server.address, timeout=20) as connection:
+        for piece in pieces:
+            with contextlib.suppress(ConnectionError):  # it need not hear us out
+                connection.sendall(piece)
+            if piece is not pieces[-1]:
+                time.sleep(0.05)  # so that they are not read as one
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received += chunk
+        return received
 
 
 @contextlib.contextmanager
