@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgembed.server import log
 from edgembed.server.framing import LARGEST_HEAD, fault, without_upgrade
-from edgembed.server.sockets import has_input, set_no_delay
+from edgembed.server.sockets import has_input, set_no_delay, unsent
 
 _MOST_PIPELINED = 128  # requests that wait on one connection for the answers before theirs
 _SLOWEST_READER = 1024  # bytes a second that a client has to take of its answer
@@ -180,15 +180,15 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._running is not None and not self._running.response_complete
 
     def _watch_reader(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
+        left = unsent(self.transport)
         self._reader_watch = (
-            self.loop.call_later(self._request_timeout, self._look_at_reader, unsent)
-            if unsent
+            self.loop.call_later(self._request_timeout, self._look_at_reader, left)
+            if left
             else None
         )
 
     def _look_at_reader(self, before: int) -> None:
-        left = self.transport.get_write_buffer_size()
+        left = unsent(self.transport)
         if left and before - left < _SLOWEST_READER * self._request_timeout:
             self.transport.abort()
         else:

@@ -29,6 +29,22 @@ def has_input(transport: asyncio.Transport) -> bool:
     return bool(poll.poll(0))
 
 
+def unsent(transport: asyncio.Transport) -> int:
+    """Bytes that the other side has not taken yet; 0 where all are the kernel's to deliver.
+
+    The kernel's own part counts, where it tells (Linux): it holds megabytes, and takes more only
+    when a good deal of them is gone, so the transport's part alone stands still for a long time.
+    """
+    ours = transport.get_write_buffer_size()
+    if ours == 0 or sys.platform != "linux":
+        return ours
+    import fcntl
+    import termios
+
+    told = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
+    return ours + int.from_bytes(told, sys.byteorder)
+
+
 def raise_file_limit() -> None:
     """As many connections as this process may have: 1024 files are soon used up by slow clients."""
     if sys.platform == "win32":
