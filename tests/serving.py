@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,10 +136,18 @@ def talk(server: Server, *pieces: bytes) -> bytes:
 
 @contextlib.contextmanager
 def serve(
-    bundle: Path, *flags: str, python: str = sys.executable, **variables: str
+    bundle: Path,
+    *flags: str,
+    python: str = sys.executable,
+    main: str = MAIN,
+    under: Sequence[str] = (),
+    **variables: str,
 ) -> Iterator[Server]:
-    """A server of a bundle while the context lasts; python: of an environment with [serve]."""
-    command = [python, "-W", "error", "-c", MAIN, "serve", str(bundle), "--port", "0", *flags]
+    """A server of a bundle while the context lasts.
+
+    python: of an environment with [serve]. main: what it runs. under: a command that runs it.
+    """
+    command = [*under, python, "-W", "error", "-c", main, "serve", str(bundle), "--port", "0", *flags]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
     )
