@@ -58,7 +58,7 @@ class Server:
 
     def wait(self) -> None:
         """Until it listens."""
-        assert self._ready.wait(30), "the server does not start"
+        assert self._ready.wait(120), "the server does not start"
         assert self.url, f"the server has ended: {''.join(self.lines)}"
 
     def _read(self) -> None:
@@ -75,7 +75,7 @@ class Server:
     def logged(self, part: str) -> list[str]:
         """The lines with that part; waits until there is one."""
         with self._said:
-            assert self._said.wait_for(lambda: any(part in line for line in self.lines), 30)
+            assert self._said.wait_for(lambda: any(part in line for line in self.lines), 120)
             return [line for line in self.lines if part in line]
 
     @property

@@ -32,6 +32,8 @@ NAMES = {
     "te_queue_size",
 }
 
+PARTS = ("tokenization", "queue", "inference")
+
 
 def samples(server: Server) -> dict[tuple[str, str], float]:
     """Every sample by its name and its one label."""
@@ -68,6 +70,10 @@ def test_metrics(start: Callable[..., Any], frida: Path) -> None:
     assert found["te_request_duration_count", ""] == 3
     assert found["te_embed_duration_count", ""] == found["te_request_input_length_count", ""] == 4
     assert found["te_queue_size", ""] == 0
+    for whose in ("te_request", "te_embed"):  # each part of the time is there, and only once
+        parts = [found[f"{whose}_{part}_duration_sum", ""] for part in PARTS]
+        assert min(parts) > 0
+        assert sum(parts) <= found[f"{whose}_duration_sum", ""] * 1.001
 
 
 def ask_with_canaries(server: Server) -> None:
@@ -110,22 +116,22 @@ log.configure = verbose
 # What no one foresaw goes wrong, with a text in its words: in a worker, in a thread, in the shell.
 BROKEN = """
 import threading
-from edgembed.engine import Engine
 from edgembed.server.metrics import Metrics
-embed, observe = Engine.embed, Metrics.observe
+from edgembed.tokenize import Tokenizer
+encode, observe = Tokenizer.encode, Metrics.observe
 def fail(text):
     raise KeyError(text)
-def broken_embed(self, text, *rest):
+def broken_encode(self, text):
     if "in a text" in text:
         fail(text)
     if "in a list" in text:
         threading.Thread(target=fail, args=[text]).start()
-    return embed(self, text, *rest)
+    return encode(self, text)
 def broken_observe(self, record, embeds):
     observe(self, record, embeds)
     if record.route == "/tokenize":
         fail("zanzibar in a request")
-Engine.embed, Metrics.observe = broken_embed, broken_observe
+Tokenizer.encode, Metrics.observe = broken_encode, broken_observe
 """
 
 

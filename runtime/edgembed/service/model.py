@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from edgembed.engine import CanaryCheck, Embedding, Engine
@@ -131,11 +132,13 @@ class Model:
         skip = self.engine.skipped_tokens(prompt)
 
         def run(text: str) -> Piece:
-            prompted = prompt + text
-            if refuse_cut is not None and self.engine.tokenizer.encode(prompted).truncated:
+            began = perf_counter()
+            tokens = self.engine.tokenizer.encode(prompt + text)
+            seconds = perf_counter() - began
+            if refuse_cut is not None and tokens.truncated:
                 raise ServiceError(VALIDATION, refuse_cut)
-            embedding = self.engine.embed(prompted, skip, 1)
-            return Piece(keep(embedding), len(embedding.ids), embedding.truncated)
+            embedding = self.engine.embed_tokens(tokens, skip, 1)
+            return Piece(keep(embedding), len(tokens.ids), tokens.truncated, seconds)
 
         return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import Any, Literal
 
 import msgspec
@@ -169,5 +170,7 @@ def _cosines(pieces: list[Piece]) -> bytes:
 
 
 def _tokens(model: Model, prompt: str, add_special_tokens: bool, text: str) -> Piece:
+    began = perf_counter()
     tokens = model.engine.tokenizer.describe(prompt + text, add_special_tokens)
-    return Piece(encode([TokenItem(*token) for token in tokens]), len(tokens), truncated=False)
+    seconds = perf_counter() - began
+    return Piece(encode([TokenItem(*token) for token in tokens]), len(tokens), False, seconds)
