@@ -147,7 +147,19 @@ def serve(
 
     python: of an environment with [serve]. main: what it runs. under: a command that runs it.
     """
-    command = [*under, python, "-W", "error", "-c", main, "serve", str(bundle), "--port", "0", *flags]
+    command = [
+        *under,
+        python,
+        "-W",
+        "error",
+        "-c",
+        main,
+        "serve",
+        str(bundle),
+        "--port",
+        "0",
+        *flags,
+    ]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
     )

@@ -21,7 +21,7 @@ from typing import Any
 GRACE = 60  # seconds for answers after the last request
 
 
-class Unanswered(Exception):
+class UnansweredError(Exception):
     """The connection ended before a byte of the answer: the request was not accepted."""
 
 
@@ -38,9 +38,9 @@ class Connection:
             self.writer.write(request)
             line = await self.reader.readline()
         except ConnectionError as error:
-            raise Unanswered from error
+            raise UnansweredError from error
         if not line:
-            raise Unanswered
+            raise UnansweredError
         headers: dict[str, str] = {}
         while (own := await self.reader.readuntil(b"\r\n")) != b"\r\n":
             name, _, value = own.decode().partition(":")
@@ -69,7 +69,7 @@ class Load:
         began = perf_counter()
         try:
             status, headers, body = await connection.ask(self._request(name, which))
-        except Unanswered:
+        except UnansweredError:
             connection.open = False
         except (EOFError, ConnectionError):
             connection.open = False

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from loading import begin, by_status, finish, load, percentile
+
 from edgembed import Embedder
-from loading import by_status, begin, finish, load, percentile
 from serving import Server
 
 _REFUSED_WITHIN = 50.0  # milliseconds

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loading import begin, by_status, finish, load, percentile
 
 from edgembed import Embedder
-from loading import begin, by_status, finish, load, percentile
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit (util-linux)")
@@ -39,8 +39,8 @@ def test_a_thousand_slow_clients(
     longest = max(record["seconds"] for record in stayed)
     p99 = [percentile(own, 200, 99) for own in (alone, disturbed, again)]
     figure(
-        f"{connections} connections with a byte a second, all closed within {longest:.1f} s; p99 of "
-        f"2 good clients before, during, after {p99[0]:.1f}, {p99[1]:.1f}, {p99[2]:.1f} ms: "
+        f"{connections} connections with a byte a second, all closed within {longest:.1f} s; p99 "
+        f"of 2 good clients before, during, after {p99[0]:.1f}, {p99[1]:.1f}, {p99[2]:.1f} ms: "
         f"x{p99[1] / ((p99[0] + p99[2]) / 2):.2f}"
     )
     if amount(0, 1):  # clocks are for soak

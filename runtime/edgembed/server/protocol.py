@@ -218,13 +218,14 @@ class BoundedProtocol(HttpToolsProtocol):
         log.event("connection refused", status=status)
         self._ended = True
         self._stop_clock()
-        if self._in_body and self.pipeline and self.pipeline[0][0] is self.cycle:
+        faulty = self.cycle if self._in_body else None
+        if self.pipeline and self.pipeline[0][0] is faulty:
             self.pipeline.popleft()
-        last = self.pipeline[0][0] if self.pipeline else self._running
-        begun = self._in_body and last is self.cycle
-        if last is not None and not last.response_complete and (not begun or last.response_started):
+        last: Any = self.pipeline[0][0] if self.pipeline else self._running
+        owed = last is not None and not last.response_complete
+        if owed and (last is not faulty or last.response_started):
             last.keep_alive = False  # and so its end closes the connection
             return
-        if not begun or not last.response_started:
+        if last is None or last is not faulty or not last.response_started:
             self.transport.write(_answer(status))
         self.transport.close()
