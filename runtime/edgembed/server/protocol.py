@@ -218,14 +218,14 @@ class BoundedProtocol(HttpToolsProtocol):
         log.event("connection refused", status=status)
         self._ended = True
         self._stop_clock()
-        faulty = self.cycle if self._in_body else None
+        faulty: Any = self.cycle if self._in_body else None
         if self.pipeline and self.pipeline[0][0] is faulty:
             self.pipeline.popleft()
-        last: Any = self.pipeline[0][0] if self.pipeline else self._running
-        owed = last is not None and not last.response_complete
-        if owed and (last is not faulty or last.response_started):
+        last = self.pipeline[0][0] if self.pipeline else self._running
+        unbegun = last is None or (last is faulty and not last.response_started)
+        if last is not None and not unbegun and not last.response_complete:
             last.keep_alive = False  # and so its end closes the connection
             return
-        if last is None or last is not faulty or not last.response_started:
+        if unbegun or last is not faulty:
             self.transport.write(_answer(status))
         self.transport.close()
