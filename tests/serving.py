@@ -8,10 +8,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +58,7 @@ class Server:
 
     def wait(self) -> None:
         """Until it listens."""
-        assert self._ready.wait(30), "the server does not start"
+        assert self._ready.wait(120), "the server does not start"
         assert self.url, f"the server has ended: {''.join(self.lines)}"
 
     def _read(self) -> None:
@@ -73,7 +75,7 @@ class Server:
     def logged(self, part: str) -> list[str]:
         """The lines with that part; waits until there is one."""
         with self._said:
-            assert self._said.wait_for(lambda: any(part in line for line in self.lines), 30)
+            assert self._said.wait_for(lambda: any(part in line for line in self.lines), 120)
             return [line for line in self.lines if part in line]
 
     @property
@@ -117,12 +119,47 @@ class Server:
             self.process.stderr.close()
 
 
+def talk(server: Server, *pieces: bytes) -> bytes:
+    """Send the pieces as they are; what comes back until the server closes the connection."""
+    with socket.create_connection(server.address, timeout=20) as connection:
+        for piece in pieces:
+            with contextlib.suppress(ConnectionError):  # it need not hear us out
+                connection.sendall(piece)
+            if piece is not pieces[-1]:
+                time.sleep(0.05)  # so that they are not read as one
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received += chunk
+        return received
+
+
 @contextlib.contextmanager
 def serve(
-    bundle: Path, *flags: str, python: str = sys.executable, **variables: str
+    bundle: Path,
+    *flags: str,
+    python: str = sys.executable,
+    main: str = MAIN,
+    under: Sequence[str] = (),
+    **variables: str,
 ) -> Iterator[Server]:
-    """A server of a bundle while the context lasts; python: of an environment with [serve]."""
-    command = [python, "-W", "error", "-c", MAIN, "serve", str(bundle), "--port", "0", *flags]
+    """A server of a bundle while the context lasts.
+
+    python: of an environment with [serve]. main: what it runs. under: a command that runs it.
+    """
+    command = [
+        *under,
+        python,
+        "-W",
+        "error",
+        "-c",
+        main,
+        "serve",
+        str(bundle),
+        "--port",
+        "0",
+        *flags,
+    ]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
     )

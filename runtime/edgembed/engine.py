@@ -171,7 +171,10 @@ class Engine:
 
     def embed(self, text: str, skip: int = 0, threads: int | None = None) -> Embedding:
         """Embed one text, prompt included; `skip` leading tokens are left out of the pooling."""
-        tokens = self.tokenizer.encode(text)
+        return self.embed_tokens(self.tokenizer.encode(text), skip, threads)
+
+    def embed_tokens(self, tokens: Tokens, skip: int = 0, threads: int | None = None) -> Embedding:
+        """As embed, of a text that this engine's tokenizer has encoded."""
         (hidden,) = self._sessions.get(threads or self.threads).run(tokens.ids[None, :])
         return self._embedding(tokens, hidden, skip)
 

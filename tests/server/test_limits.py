@@ -66,7 +66,7 @@ def test_too_many_texts(limited: Server) -> None:
 
 @pytest.mark.parametrize("prompt", ["", "so: "])
 def test_a_text_that_is_too_long_to_tokenise(server: Server, prompt: str) -> None:
-    most = 250 * server.get("/info").json["max_input_length"] - len(prompt)
+    most = 250 * server.get("/info").json["max_input_length"]
     for path, field in (
         ("/v1/embeddings", "input"),
         ("/embed", "inputs"),
@@ -78,6 +78,8 @@ def test_a_text_that_is_too_long_to_tokenise(server: Server, prompt: str) -> Non
             answer = server.post(path, {field: ["." * length], "prompt": prompt})
             assert answer.status == status, (path, length)
         assert "characters: split it" in str(answer.json["error"])
+        long_prompt = server.post(path, {field: "a", "prompt": "." * (most + 1)})
+        assert long_prompt.status == status, path
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded"])

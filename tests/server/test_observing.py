@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving import Server
+from serving import MAIN, Server, talk
 
 CANARY = "zanzibar"  # in a text, a key, a prompt, a path, a query, a header: never in a log
 NAMES = {
@@ -31,6 +31,8 @@ NAMES = {
     "te_embed_inference_duration",
     "te_queue_size",
 }
+
+PARTS = ("tokenization", "queue", "inference")
 
 
 def samples(server: Server) -> dict[tuple[str, str], float]:
@@ -68,6 +70,10 @@ def test_metrics(start: Callable[..., Any], frida: Path) -> None:
     assert found["te_request_duration_count", ""] == 3
     assert found["te_embed_duration_count", ""] == found["te_request_input_length_count", ""] == 4
     assert found["te_queue_size", ""] == 0
+    for whose in ("te_request", "te_embed"):  # each part of the time is there, and only once
+        parts = [found[f"{whose}_{part}_duration_sum", ""] for part in PARTS]
+        assert min(parts) > 0
+        assert sum(parts) <= found[f"{whose}_duration_sum", ""] * 1.001
 
 
 def ask_with_canaries(server: Server) -> None:
@@ -91,13 +97,55 @@ def ask_with_canaries(server: Server) -> None:
     server.ask(CANARY.upper(), "/embed")
     server.get("/health", x_canary=CANARY, user_agent=CANARY, content_type=CANARY)
     server.get("/health", x_request_id=f"{CANARY} with a blank")
+    canary = CANARY.encode()
+    talk(server, b"GET /%b HTTP/1.1\r\n%b\r\n\r\n" % (canary, canary))  # no HTTP
+    talk(server, b"POST /embed HTTP/1.1\r\nhost: %b\r\nhost: x\r\n\r\n%b" % (canary, canary))
+
+
+# Everything logs all that it has to say.
+VERBOSE = """
+import logging
+from edgembed.server import log
+configure = log.configure
+def verbose(as_json):
+    configure(as_json)
+    logging.getLogger().setLevel(1)
+    log.logger.setLevel(1)
+log.configure = verbose
+"""
+# What no one foresaw goes wrong, with a text in its words: in a worker, in a thread, in the shell.
+BROKEN = """
+import threading
+from edgembed.server.metrics import Metrics
+from edgembed.tokenize import Tokenizer
+encode, observe = Tokenizer.encode, Metrics.observe
+def fail(text):
+    raise KeyError(text)
+def broken_encode(self, text):
+    if "in a text" in text:
+        fail(text)
+    if "in a list" in text:
+        threading.Thread(target=fail, args=[text]).start()
+    return encode(self, text)
+def broken_observe(self, record, embeds):
+    observe(self, record, embeds)
+    if record.route == "/tokenize":
+        fail("zanzibar in a request")
+Tokenizer.encode, Metrics.observe = broken_encode, broken_observe
+"""
 
 
 @pytest.mark.parametrize("flags", [[], ["--json-output"]])
+@pytest.mark.parametrize("more", ["", VERBOSE, VERBOSE + BROKEN], ids=["", "verbose", "broken"])
 def test_no_text_and_no_key_is_told(
-    start: Callable[..., Any], frida: Path, flags: list[str]
+    start: Callable[..., Any],
+    frida: Path,
+    flags: list[str],
+    more: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with start(frida, *flags, API_KEY=f"{CANARY}-key") as server:
+    debug = {"PYTHONASYNCIODEBUG": "1"} if more else {}
+    with start(frida, *flags, main=more + MAIN, API_KEY=f"{CANARY}-key", **debug) as server:
         ask_with_canaries(server)
         metrics = server.get("/metrics").body.decode()
         server.stop()
@@ -105,6 +153,11 @@ def test_no_text_and_no_key_is_told(
     assert told.count("route=/embed" if not flags else '"route": "/embed"') > 5
     assert CANARY not in told.lower()
     assert CANARY not in metrics.lower()
+    assert CANARY not in "".join(capfd.readouterr()).lower()  # its stdout is ours
+    if "fail" in more:
+        for where in ("internal error", "a thread has ended", "Exception in ASGI application"):
+            assert where in told
+        assert "KeyError" in told
 
 
 def test_json_lines(start: Callable[..., Any], frida: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_defect_of_the_model_is_named_and_no_vector(
     def broken(*_: object) -> None:
         raise InferenceError("the model gave NaN")
 
-    monkeypatch.setattr(model.engine, "embed", broken)
+    monkeypatch.setattr(model.engine, "embed_tokens", broken)
     response = service.handle("POST", "/embed", {}, b'{"inputs": "a"}')
     assert response.status == 424
     assert json.loads(response.body) == {"error": "the model gave NaN", "error_type": "Backend"}
@@ -95,7 +95,7 @@ def test_what_is_no_number_is_not_sent(
     tokens = np.ones((3, service.model.manifest.dimension), np.float32)
     tokens[1, 1] = wrong
     spoilt = Embedding(np.arange(3), False, tokens, tokens[1])
-    monkeypatch.setattr(service.model.engine, "embed", lambda *_: spoilt)
+    monkeypatch.setattr(service.model.engine, "embed_tokens", lambda *_: spoilt)
     response = service.handle("POST", path, {}, json.dumps(request_).encode())
     assert response.status == 424
     assert response.record.error == "inference"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from datetime import datetime, timezone
@@ -23,11 +24,18 @@ def configure(as_json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
+    for name in ("uvicorn", "asyncio"):  # at their finest levels they tell headers, with the keys
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.showwarning = _warning
+    threading.excepthook = _thread_failure
 
 
 def _warning(message: Warning | str, *_: object, **__: object) -> None:
     logger.warning("%s", message)
+
+
+def _thread_failure(args: threading.ExceptHookArgs) -> None:
+    logger.error("a thread has ended", exc_info=args.exc_value)
 
 
 def event(message: str, **fields: object) -> None:
@@ -58,12 +66,25 @@ def request(record: Record) -> None:
 
 
 def failure(error: BaseException, request_id: str) -> None:
-    """Log a defect: the kind of the error and where it arose, as its words may quote a text."""
-    frames = [
-        f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)
-    ]
-    fields = {"error": type(error).__name__, "frames": frames, "request_id": request_id}
-    logger.error("internal error", extra={_FIELDS: fields})
+    """Log a defect."""
+    fields = {"request_id": request_id}
+    logger.error("internal error", exc_info=error, extra={_FIELDS: fields})
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """A line's own fields; of an error its kind and where it arose, as its words may quote a text.
+
+    So for whatever is logged with an error, by other libraries too.
+    """
+    fields: dict[str, object] = dict(getattr(record, _FIELDS, {}))
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        fields["error"] = type(error).__name__
+        fields["frames"] = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return fields
 
 
 class _JsonLines(logging.Formatter):
@@ -72,8 +93,8 @@ class _JsonLines(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
             "level": record.levelname.lower(),
             "target": record.name,
-            "message": record.getMessage(),
-            **getattr(record, _FIELDS, {}),
+            "message": record.getMessage().rstrip(),
+            **_fields(record),
         }
         return json.dumps(line, ensure_ascii=False, default=str)
 
@@ -83,6 +104,5 @@ class _Readable(logging.Formatter):
         time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(
             timespec="milliseconds"
         )
-        fields = getattr(record, _FIELDS, {})
-        told = " ".join(f"{name}={value}" for name, value in fields.items())
-        return f"{time} {record.levelname:7} {record.getMessage()} {told}".rstrip()
+        told = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        return f"{time} {record.levelname:7} {record.getMessage().rstrip()} {told}".rstrip()

@@ -22,8 +22,7 @@ _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 def pages(service: Service) -> list[Route]:
     """/docs, /playground, and the document under TEI's path and the usual one."""
-    settings = service.settings
-    described = document(settings.max_client_batch_size, bool(settings.api_keys))
+    described = document(service.model)
     openapi = msgspec.json.encode(described)
     return [
         _fixed("/openapi.json", openapi, {"content-type": JSON}),

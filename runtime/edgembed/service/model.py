@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from edgembed.engine import CanaryCheck, Embedding, Engine
@@ -16,12 +17,13 @@ from edgembed.service.settings import Settings
 from edgembed.service.tasks import Piece
 from edgembed.unicode import is_encodable
 
+# JSON knows numbers only: 8.0 is as whole as 8 (so in JSON Schema, and some clients write it so).
+Dimensions = int | float | None
 # What clients of other services call the two sides of a search.
 _INPUT_TYPES = {
     **dict.fromkeys(("query", "search_query"), QUERY_NAMES),
     **dict.fromkeys(("document", "passage", "search_document"), DOCUMENT_NAMES),
 }
-
 
 # A text of more characters is refused before it is tokenised, which would take seconds and
 # gigabytes where a text has no blanks. The bound is TEI's.
@@ -73,36 +75,52 @@ class Model:
         """What the OpenAI routes call it."""
         return self.settings.served_model_name or self.manifest.model.id
 
+    @property
+    def most_characters(self) -> int:
+        """What a text, and what a prompt, may have; more is refused before it is tokenised."""
+        return self.manifest.max_seq_length * _CHARACTERS_PER_TOKEN
+
+    def input_types(self) -> list[str]:
+        """What an input_type may be."""
+        return sorted({*_INPUT_TYPES, *self.prompts.by_name()})
+
     def prompt(self, fields: PromptFields) -> str:
-        """The text to put before each input: prompt wins, then prompt_name, then input_type."""
+        """The text to put before each input: prompt wins, then prompt_name, then input_type.
+
+        Each of them has to be right, also where another one wins.
+        """
+        named = self._named(fields.prompt_name, "prompt_name")
+        kind = fields.input_type
+        typed = self._named(
+            self.prompts.first(_INPUT_TYPES[kind]) if kind in _INPUT_TYPES else kind, "input_type"
+        )
         if fields.prompt is not None:
             _refuse_surrogates(fields.prompt, "prompt")
-            return fields.prompt
-        name = fields.prompt_name
-        if name is None and fields.input_type is not None:
-            if fields.input_type in _INPUT_TYPES:
-                name = self.prompts.first(_INPUT_TYPES[fields.input_type])
-            else:
-                name = fields.input_type
+            self._check_length(fields.prompt, "prompt", "prompt")
+        given = (fields.prompt, named, typed, self.default_prompt)
+        return next(prompt for prompt in given if prompt is not None)
+
+    def _named(self, name: str | None, field: str) -> str | None:
         if name is None:
-            return self.default_prompt
+            return None
         try:
             return self.prompts.resolve(None, name)
         except PromptError as error:
-            param = "prompt_name" if fields.prompt_name is not None else "input_type"
-            raise ServiceError(VALIDATION, str(error), param) from error
+            raise ServiceError(VALIDATION, str(error), field) from error
 
-    def check_texts(self, texts: list[str], prompt: str, field: str) -> None:
+    def check_texts(self, texts: list[str], field: str) -> None:
         """ServiceError for a text that is empty (so in both APIs), too long, or no Unicode."""
-        longest = self.manifest.max_seq_length * _CHARACTERS_PER_TOKEN
         for index, text in enumerate(texts):
             where = field if len(texts) == 1 else f"{field}[{index}]"
             if not text:
                 raise ServiceError(EMPTY, f"`{where}` cannot be empty", field)
-            if len(prompt) + len(text) > longest:
-                message = f"`{where}` must have at most {longest} characters: split it"
-                raise ServiceError(VALIDATION, message, field)
+            self._check_length(text, where, field)
             _refuse_surrogates(text, where)
+
+    def _check_length(self, text: str, where: str, field: str) -> None:
+        if len(text) > self.most_characters:
+            message = f"`{where}` must have at most {self.most_characters} characters: split it"
+            raise ServiceError(VALIDATION, message, field)
 
     def runner(
         self, prompt: str, keep: Callable[[Embedding], Any], refuse_cut: str | None = None
@@ -114,11 +132,13 @@ class Model:
         skip = self.engine.skipped_tokens(prompt)
 
         def run(text: str) -> Piece:
-            prompted = prompt + text
-            if refuse_cut is not None and self.engine.tokenizer.encode(prompted).truncated:
+            began = perf_counter()
+            tokens = self.engine.tokenizer.encode(prompt + text)
+            seconds = perf_counter() - began
+            if refuse_cut is not None and tokens.truncated:
                 raise ServiceError(VALIDATION, refuse_cut)
-            embedding = self.engine.embed(prompted, skip, 1)
-            return Piece(keep(embedding), len(embedding.ids), embedding.truncated)
+            embedding = self.engine.embed_tokens(tokens, skip, 1)
+            return Piece(keep(embedding), len(tokens.ids), tokens.truncated, seconds)
 
         return run
 
@@ -141,14 +161,17 @@ class Model:
             vector = normalize(vector)
         return vector
 
-    def check_dimensions(self, dimensions: int | None) -> None:
-        """ServiceError unless there are so many."""
-        if dimensions is not None and not 1 <= dimensions <= self.manifest.dimension:
+    def dimensions(self, given: Dimensions) -> int | None:
+        """How many to send, as asked. ServiceError unless there are so many."""
+        if given is None:
+            return None
+        if int(given) != given or not 1 <= given <= self.manifest.dimension:
             raise ServiceError(
                 VALIDATION,
-                f"`dimensions` must be from 1 to {self.manifest.dimension}",
+                f"`dimensions` must be a whole number from 1 to {self.manifest.dimension}",
                 "dimensions",
             )
+        return int(given)
 
 
 def _refuse_surrogates(text: str, where: str) -> None:

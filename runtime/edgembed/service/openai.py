@@ -9,7 +9,7 @@ import msgspec
 from edgembed.engine import Embedding
 from edgembed.service.codec import base64_floats, encode, numbers
 from edgembed.service.errors import VALIDATION, ServiceError
-from edgembed.service.model import Model, PromptFields
+from edgembed.service.model import Dimensions, Model, PromptFields
 from edgembed.service.tasks import Piece, Task
 
 MOST_INPUTS = 2048  # OpenAI's own limit
@@ -27,7 +27,7 @@ class EmbeddingsRequest(msgspec.Struct, kw_only=True):
     input: Text | Annotated[list[Text], msgspec.Meta(min_length=1, max_length=MOST_INPUTS)]
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dimensions: Dimensions = None
     user: str | None = None
     prompt_name: str | None = None
     input_type: str | None = None
@@ -97,15 +97,15 @@ def explain(body: bytes, error: ServiceError) -> ServiceError:
 
 def embeddings(model: Model, request: EmbeddingsRequest) -> Task:
     """One vector of norm 1 a text."""
-    model.check_dimensions(request.dimensions)
+    dimensions = model.dimensions(request.dimensions)
     single = isinstance(request.input, str)
     texts: list[str] = [request.input] if isinstance(request.input, str) else request.input
     prompt = model.prompt(PromptFields(request.prompt, request.prompt_name, request.input_type))
-    model.check_texts(texts, prompt, "input")
+    model.check_texts(texts, "input")
     as_base64 = request.encoding_format == "base64"
 
     def keep(embedding: Embedding) -> Any:
-        vector = model.vector(embedding, prompt, True, request.dimensions)
+        vector = model.vector(embedding, prompt, True, dimensions)
         return base64_floats(vector) if as_base64 else msgspec.Raw(numbers(vector))
 
     refusal = None

@@ -20,6 +20,8 @@ from edgembed.service.errors import (
     Kind,
 )
 from edgembed.service.http import JSON
+from edgembed.service.model import Model
+from edgembed.service.openai import MOST_INPUTS
 from edgembed.service.routes import ROUTES, Route
 from edgembed.version import __version__
 
@@ -37,8 +39,9 @@ _REFUSALS: dict[Kind, str] = {
 }
 
 
-def document(max_client_batch_size: int, keys: bool) -> dict[str, Any]:
-    """OpenAPI 3.1. keys: whether the routes need an API key."""
+def document(model: Model) -> dict[str, Any]:
+    """OpenAPI 3.1, with the limits and the prompts of this model."""
+    keys = bool(model.settings.api_keys)
     shown = [route for route in ROUTES if not route.hidden]
     types = [t for r in shown for t in (r.takes, r.gives) if t is not None]
     types += ERROR_TYPES.values()
@@ -49,7 +52,8 @@ def document(max_client_batch_size: int, keys: bool) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in shown:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, keys)
-    _bound_batches(components, max_client_batch_size)
+    _bound_batches(components, model)
+    _bound_fields(components, model)
     schemes = {"key": {"type": "http", "scheme": "bearer"}}
     return {
         "openapi": "3.1.0",
@@ -103,9 +107,11 @@ def _refusals(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted((told | late).items()))
 
 
-def _bound_batches(components: dict[str, Any], most: int) -> None:
-    """Say what the types cannot: no empty text, and how many texts this server takes at once."""
+def _bound_batches(components: dict[str, Any], model: Model) -> None:
+    """Say what the types cannot: no empty text, no huge one, and how many at once."""
+    most = model.settings.max_client_batch_size
     bounds = (
+        ("EmbeddingsRequest", "input", MOST_INPUTS),
         ("EmbedRequest", "inputs", most),
         ("EmbedAllRequest", "inputs", most),
         ("TokenizeRequest", "inputs", most),
@@ -113,11 +119,34 @@ def _bound_batches(components: dict[str, Any], most: int) -> None:
         ("SimilarityInputs", "source_sentence", most),
         ("CompareRequest", "texts", most),
     )
+    text = {"minLength": 1, "maxLength": model.most_characters}
     for component, field, limit in bounds:
-        schema = components[component]["properties"][field]
-        for part in schema.get("anyOf", [schema]):
+        for part in _alternatives(components[component]["properties"][field]):
             if part.get("type") == "array":
                 part.update(minItems=1, maxItems=limit)
-                part["items"]["minLength"] = 1
+                part["items"].update(text)
             elif part.get("type") == "string":
-                part["minLength"] = 1
+                part.update(text)
+
+
+def _bound_fields(components: dict[str, Any], model: Model) -> None:
+    """Name the prompts, and how many dimensions there are."""
+    dimensions = {"type": "integer", "minimum": 1, "maximum": model.manifest.dimension}
+    bounds: dict[str, dict[str, Any]] = {
+        "prompt_name": {"enum": list(model.prompts.by_name())},
+        "input_type": {"enum": model.input_types()},
+        "prompt": {"maxLength": model.most_characters},
+    }
+    for component in components.values():
+        for field, schema in component.get("properties", {}).items():
+            if field == "dimensions":
+                schema["anyOf"] = [dimensions, {"type": "null"}]
+            for part in _alternatives(schema):
+                if part.get("type") != "null":
+                    part.update(bounds.get(field, {}))
+
+
+def _alternatives(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a value may be."""
+    alternatives: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    return alternatives

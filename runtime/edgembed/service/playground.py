@@ -46,7 +46,7 @@ def compare(model: Model, request: CompareRequest) -> Task:
         message = f"batch size {len(request.texts)} > maximum allowed batch size {allowed}"
         raise ServiceError(BATCH_SIZE, message, "texts")
     prompt = model.prompt(PromptFields(request.prompt, request.prompt_name))
-    model.check_texts(request.texts, prompt, "texts")
+    model.check_texts(request.texts, "texts")
     embed = model.runner(prompt, lambda embedding: embedding.vector)
 
     def run(text: str) -> Piece:

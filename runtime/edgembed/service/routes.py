@@ -13,7 +13,6 @@ from edgembed.service.errors import Dialect
 from edgembed.service.info import Info
 from edgembed.service.model import Model
 from edgembed.service.tasks import Task
-from edgembed.tokenize import Token
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ ROUTES = (
     _post("/", "tei", *_EMBED, hidden=True),
     _post("/embed_all", "tei", tei.embed_all, tei.EmbedAllRequest, list[list[list[float]]]),
     _post("/similarity", "tei", tei.similarity, tei.SimilarityRequest, list[float]),
-    _post("/tokenize", "tei", tei.tokenize, tei.TokenizeRequest, list[list[Token]]),
+    _post("/tokenize", "tei", tei.tokenize, tei.TokenizeRequest, list[list[tei.TokenItem]]),
     Route("GET", "/info", "tei", "The model and the limits.", Info, tells="info"),
     Route("GET", "/health", "tei", "Whether it answers.", None, tells="health", public=True),
     Route("GET", "/", "tei", "Whether it answers.", None, tells="health", public=True, hidden=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import Any, Literal
 
 import msgspec
@@ -11,10 +12,9 @@ import msgspec
 from edgembed.engine import Embedding
 from edgembed.service.codec import encode, numbers
 from edgembed.service.errors import BATCH_SIZE, EMPTY, ServiceError
-from edgembed.service.model import Model, PromptFields
+from edgembed.service.model import Dimensions, Model, PromptFields
 from edgembed.service.tasks import Piece, Task
 from edgembed.similarity import similarity as similarities
-from edgembed.tokenize import Token
 
 Inputs = str | list[str]
 Direction = Literal["Left", "Right", "left", "right"]
@@ -38,7 +38,7 @@ class EmbedRequest(EmbedAllRequest, kw_only=True):
     """Texts to embed, normalize: to norm 1; dimensions: the first so many, before that."""
 
     normalize: bool = True
-    dimensions: int | None = None
+    dimensions: Dimensions = None
 
 
 class SimilarityInputs(msgspec.Struct):
@@ -73,22 +73,33 @@ class TokenizeRequest(msgspec.Struct):
     prompt: str | None = None
 
 
+class TokenItem(msgspec.Struct):
+    """One token; start, stop: its characters, counted from the prompt's first, null where it is of
+    none of them (special)."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
 def embed(model: Model, request: EmbedRequest) -> Task:
     """One vector a text."""
-    model.check_dimensions(request.dimensions)
+    dimensions = model.dimensions(request.dimensions)
     prompt = _prompt(model, request)
 
     def keep(embedding: Embedding) -> bytes:
-        return numbers(model.vector(embedding, prompt, request.normalize, request.dimensions))
+        return numbers(model.vector(embedding, prompt, request.normalize, dimensions))
 
-    return _task(model, request, prompt, model.runner(prompt, keep, _refusal(model, request)))
+    return _task(model, request, model.runner(prompt, keep, _refusal(model, request)))
 
 
 def embed_all(model: Model, request: EmbedAllRequest) -> Task:
     """One vector a token."""
     prompt = _prompt(model, request)
     run = model.runner(prompt, _token_vectors, _refusal(model, request))
-    return _task(model, request, prompt, run)
+    return _task(model, request, run)
 
 
 def similarity(model: Model, request: SimilarityRequest) -> Task:
@@ -99,7 +110,7 @@ def similarity(model: Model, request: SimilarityRequest) -> Task:
         raise ServiceError(EMPTY, "`inputs.sentences` cannot be empty", "inputs.sentences")
     texts = [request.inputs.source_sentence, *sentences]
     prompt = _prompt(model, parameters)
-    _check_batch(model, texts, prompt)
+    _check_batch(model, texts)
     run = model.runner(prompt, lambda e: e.vector, _refusal(model, parameters))
     return Task(texts, run, _cosines)
 
@@ -108,26 +119,24 @@ def tokenize(model: Model, request: TokenizeRequest) -> Task:
     """The tokens of each text, and where in the prompt and text they stand."""
     prompt = _prompt(model, request)
     run = partial(_tokens, model, prompt, request.add_special_tokens)
-    return _task(model, request, prompt, run, learn=False)
+    return _task(model, request, run, learn=False)
 
 
-def _task(
-    model: Model, request: Any, prompt: str, run: Callable[[str], Piece], learn: bool = True
-) -> Task:
+def _task(model: Model, request: Any, run: Callable[[str], Piece], learn: bool = True) -> Task:
     single = isinstance(request.inputs, str)
     texts = [request.inputs] if single else request.inputs
     if not texts:
         raise ServiceError(EMPTY, "`inputs` cannot be empty", "inputs")
-    _check_batch(model, texts, prompt)
+    _check_batch(model, texts)
     return Task(texts, run, _array, single, learn)
 
 
-def _check_batch(model: Model, texts: list[str], prompt: str) -> None:
+def _check_batch(model: Model, texts: list[str]) -> None:
     allowed = model.settings.max_client_batch_size
     if len(texts) > allowed:
         message = f"batch size {len(texts)} > maximum allowed batch size {allowed}"
         raise ServiceError(BATCH_SIZE, message, "inputs")
-    model.check_texts(texts, prompt, "inputs")
+    model.check_texts(texts, "inputs")
 
 
 def _prompt(model: Model, request: Any) -> str:
@@ -161,5 +170,7 @@ def _cosines(pieces: list[Piece]) -> bytes:
 
 
 def _tokens(model: Model, prompt: str, add_special_tokens: bool, text: str) -> Piece:
-    tokens: list[Token] = model.engine.tokenizer.describe(prompt + text, add_special_tokens)
-    return Piece(encode([token._asdict() for token in tokens]), len(tokens), truncated=False)
+    began = perf_counter()
+    tokens = model.engine.tokenizer.describe(prompt + text, add_special_tokens)
+    seconds = perf_counter() - began
+    return Piece(encode([TokenItem(*token) for token in tokens]), len(tokens), False, seconds)
