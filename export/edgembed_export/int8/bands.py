@@ -72,11 +72,11 @@ def cut(editor: Editor, whole: Block, layers: MutableMapping[str, Layer], share:
         )
         ends.append(_gemm(editor, whole.down, names[1], layers[names[1]], active))
     if made:
+        del layers[whole.up.name], layers[whole.down.name]
         total = editor.insert(whole.down.node, "Add", ends)
         whole.down.output.replace_all_uses_with(total, replace_graph_outputs=True)
         for node in (whole.down.node, whole.activation, whole.up.node):
             editor.graph.remove(node, safe=True)
-        del layers[whole.up.name], layers[whole.down.name]
     return made
 
 

@@ -111,7 +111,7 @@ class _Quantizer:
     def _blocks(self) -> int:
         """Keep and cut units of the feed-forward blocks; how many are kept."""
         kept = 0
-        for whole in filter(None, [block(l) for l in self._linears if l.role == "down"]):
+        for whole in filter(None, [block(end) for end in self._linears if end.role == "down"]):
             kept += keep_units(self._editor, whole, self._layers, self._recipe.exact_units)
             self._apart |= cut(self._editor, whole, self._layers, self._recipe.coarse_band)
         self._linears = linears(self._editor.graph)
