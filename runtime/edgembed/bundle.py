@@ -104,6 +104,11 @@ class Bundle(NamedTuple):
             except BundleError as error:
                 yield error
 
+    def contents(self) -> Iterator[tuple[str, Content]]:
+        """Every artifact's path inside the bundle and content, each checked as it is read."""
+        for name in self.manifest.artifacts:
+            yield name, self._read_one(name)
+
     def _read_one(self, name: str) -> Content:
         artifact = self.manifest.artifacts[name]
         path = self.folder / name

@@ -99,7 +99,7 @@ class Exchange:
             self._headers["content-type"] = JSON
         if status == 200 and self._task is not None:
             self._headers.update(_figures(self.record))
-        return Response(status, body, self.record, self._headers)
+        return Response(status, body, self.record, self._headers, self.defect)
 
     def close(self) -> None:
         """Nobody waits any more: what has not begun is not run."""
