@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,12 +119,22 @@ class Server:
 
 @contextlib.contextmanager
 def serve(
-    bundle: Path, *flags: str, python: str = sys.executable, **variables: str
+    bundle: Path,
+    *flags: str,
+    python: str = sys.executable,
+    command: Sequence[str] = (),
+    **variables: str,
 ) -> Iterator[Server]:
-    """A server of a bundle while the context lasts; python: of an environment with [serve]."""
-    command = [python, "-W", "error", "-c", MAIN, "serve", str(bundle), "--port", "0", *flags]
+    """A server of a bundle while the context lasts.
+
+    python: of an environment with [serve]. command: another edgembed than that one's.
+    """
+    edgembed = command or [python, "-W", "error", "-c", MAIN]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
+        [*edgembed, "serve", str(bundle), "--port", "0", *flags],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
     )
     server = Server(process)
     try:

@@ -67,6 +67,7 @@ def test_embedder() -> None:
         "encode_iter",
         "encode_query",
         "fingerprint",
+        "from_package",
         "get_embedding_dimension",
         "get_sentence_embedding_dimension",
         "max_seq_length",
@@ -111,6 +112,7 @@ def test_parameters() -> None:
     for method in (Embedder.encode_query, Embedder.encode_document):
         assert parameters(method)[:3] == ENCODE[:3]
     assert parameters(Embedder.__init__) == ["bundle", "dtype", "threads", "canaries"]
+    assert parameters(Embedder.from_package) == ["package", "dtype", "threads", "canaries"]
     assert parameters(Embedder.similarity) == ["embeddings1", "embeddings2"]
     assert parameters(Embedder.similarity_pairwise) == ["embeddings1", "embeddings2"]
     assert parameters(Embedder.tokenize) == ["texts"]

@@ -46,20 +46,32 @@ class Request(NamedTuple):
 
 
 def http_request(event: Any) -> Request | None:
-    """The request of a Function URL's or an API Gateway's event; None of a plain invoke."""
-    if not isinstance(event, dict):
+    """The request of a Function URL's or an API Gateway's event; None of a plain invoke.
+
+    ArgumentError for an event that is one of these by half.
+    """
+    if not isinstance(event, dict) or "requestContext" not in event:
         return None
-    context = event.get("requestContext")
-    if isinstance(context, dict) and event.get("version") == "2.0":
-        path = _without_stage(event["rawPath"], context.get("stage"))
-        method = context["http"]["method"]
-    elif isinstance(context, dict) and "httpMethod" in event:
-        path, method = event["path"], event["httpMethod"]
-    else:
-        return None
-    # A REST API leaves names as they came.
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return Request(method, path, headers, _body(event))
+    try:
+        method, path = _target(event)
+        # A REST API leaves names as they came.
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        if any(not isinstance(part, str) for part in (method, path, *headers.values())):
+            raise TypeError("method, path and headers are texts")
+        return Request(method, path, headers, _body(event))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArgumentError(
+            f"the event is no Function URL's, and none of a proxy integration of API Gateway: "
+            f"{error!r}"
+        ) from error
+
+
+def _target(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Method and path."""
+    if event.get("version") == "2.0":
+        context = event["requestContext"]
+        return context["http"]["method"], _without_stage(event["rawPath"], context.get("stage"))
+    return event["httpMethod"], event["path"]
 
 
 def _without_stage(path: str, stage: str | None) -> str:
