@@ -70,7 +70,7 @@ def exec_start() -> list[str]:
 
 @pytest.mark.parametrize("command", [entrypoint(), exec_start()], ids=["docker", "systemd"])
 def test_the_commands_run(bundles: Path, command: list[str]) -> None:
-    assert Path(command[0]).name == "python3"
+    assert Path(command[0]).name.startswith("python3")
     assert command[2] == "serve"
     assert command[3] == f"{command[1]}/bundle"
     with serve(bundles / "tiny-cls", *command[4:]) as server:

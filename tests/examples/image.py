@@ -2,10 +2,11 @@
 
     python tests/examples/image.py BUNDLE WORK [--wheel edgembed.whl]
 
-Needs root and debootstrap (Debian, Ubuntu), and a package index. The base image is made by
-debootstrap and made slim as debian:bookworm-slim is; what an instruction adds is measured in bytes
-of files, as Docker counts. Then the image's own command runs in its read-only root, and answers.
-Understands what the Dockerfile there uses, and refuses the rest.
+Needs root and debootstrap (Debian, Ubuntu), and a package index. Images cannot be pulled here:
+debian:bookworm-slim is made by debootstrap, and made slim by that image's own rules; distroless'
+Python is put together from the Debian packages that it is made of. What an instruction adds is
+measured in bytes of files, as Docker counts. Then the image's own command runs in its read-only
+root, and answers. Understands what that Dockerfile uses, and refuses the rest.
 """
 
 from __future__ import annotations
@@ -29,19 +30,27 @@ from pathlib import Path
 
 DOCKERFILE = Path(__file__).parents[2] / "examples" / "docker" / "Dockerfile"
 MOST = 250e6
-_BASE = "debian:bookworm-slim"
+_DEBIAN, _DISTROLESS = "debian:bookworm-slim", "gcr.io/distroless/python3-debian12:nonroot"
+# Of GoogleContainerTools/distroless: base, cc and python3.
+_PACKAGES = (
+    "base-files ca-certificates dash libbz2-1.0 libc6 libcom-err2 libcrypt1 libdb5.3 libexpat1 "
+    "libffi8 libgcc-s1 libgomp1 libgssapi-krb5-2 libk5crypto3 libkeyutils1 libkrb5-3 "
+    "libkrb5support0 liblzma5 libncursesw6 libnsl2 libpython3.11-minimal libpython3.11-stdlib "
+    "libreadline8 libsqlite3-0 libssl3 libstdc++6 libtinfo6 libtirpc3 libuuid1 media-types netbase "
+    "python3-distutils python3.11-minimal tzdata zlib1g"
+)
 _PORT = 38157
 # What the slim images leave out (debuerreotype's .slimify-excludes), now and of later packages.
 _EXCLUDED = ("doc", "doc-base", "groff", "info", "linda", "lintian", "locale", "man")
 _ENTER = """
 mount --make-rprivate /
+mount --bind "$ROOT" "$ROOT"
 share() {{ if [ -e "$1" ]; then touch "$ROOT$2" && mount --bind "$1" "$ROOT$2"; fi; }}
 if {network}; then
   share /etc/resolv.conf /etc/resolv.conf
   share /etc/hosts /etc/hosts
   share "$CERTIFICATES" /etc/certificates-of-the-host
 fi
-mount --bind "$ROOT" "$ROOT"
 {then}
 mount -t proc proc "$ROOT/proc" && mount --rbind /dev "$ROOT/dev"
 exec chroot {user} "$ROOT" "$@"
@@ -79,7 +88,6 @@ class Build:
     def __init__(self, work: Path, bundle: Path, wheel: Path | None) -> None:
         self._work, self._bundle, self._wheel = work, bundle, wheel
         self._stage, self._arguments = work / "none", dict[str, str]()
-        self._all: dict[str, list[tuple[str, int]]] = {}
         self.layers: list[tuple[str, int]] = []
         self.user, self.command = "0:0", list[str]()
         work.mkdir(parents=True, exist_ok=True)
@@ -92,19 +100,32 @@ class Build:
 
     def _from(self, rest: str) -> None:
         source, _, own = rest.partition(" AS ")
-        base = self._base() if source == _BASE else self._work / source
-        self.layers = list(self._all.get(source) or [(_BASE, size_of(base))])
+        base = {_DEBIAN: self._debian, _DISTROLESS: self._distroless}[source]()
+        self.layers = [(source, size_of(base))]
         self._stage = self._work / (own or "last")
-        self._all[own] = self.layers
         shutil.rmtree(self._stage, ignore_errors=True)
         subprocess.run(["cp", "-a", base, self._stage], check=True)
 
-    def _base(self) -> Path:
+    def _distroless(self) -> Path:
+        root, debian = self._work / "distroless", self._work / "debian.with-packages"
+        self.user = "65532:65532"
+        if not root.is_dir():
+            shutil.rmtree(debian, ignore_errors=True)
+            subprocess.run(["cp", "-a", self._debian(), debian], check=True)
+            fetch = f"apt-get update && cd /root && apt-get download {_PACKAGES} && mkdir /new"
+            unpack = 'for one in *.deb; do dpkg -x "$one" /new; done; rm -rf /new/usr/share/doc'
+            enter(debian, ["sh", "-ec", f"{fetch}; {unpack}"], variables={}, network=True)
+            for name in ("proc", "dev"):
+                (debian / "new" / name).mkdir(exist_ok=True)
+            (debian / "new").rename(root)
+        return root
+
+    def _debian(self) -> Path:
         base = self._work / "debian"
         if not base.is_dir():
             draft = self._work / "debian.draft"
             shutil.rmtree(draft, ignore_errors=True)
-            release = _BASE.partition(":")[2].partition("-")[0]
+            release = _DEBIAN.partition(":")[2].partition("-")[0]
             subprocess.run(["debootstrap", "--variant=minbase", release, draft], check=True)
             _slim(draft)
             draft.rename(base)
@@ -137,9 +158,6 @@ class Build:
         before = size_of(self._stage)
         subprocess.run(["cp", "-a", "-L", origin, self._stage / target.lstrip("/")], check=True)
         self.layers.append((f"COPY {rest}", size_of(self._stage) - before))
-
-    def _user(self, rest: str) -> None:
-        self.user = rest
 
     def _expose(self, rest: str) -> None:
         assert rest == "3000"

@@ -112,7 +112,7 @@ class Exchange:
     def _check_head(self, method: str, path: str, headers: Mapping[str, str]) -> None:
         methods = BY_PATH.get(path)
         if methods is None:
-            raise ServiceError(NOT_FOUND, "no such path: see /docs")
+            raise ServiceError(NOT_FOUND, f"no such path; there are {', '.join(BY_PATH)}")
         self.record.route = path
         route = methods.get("GET" if method in _READING else method)
         if route is None:
