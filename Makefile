@@ -12,7 +12,7 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export interop libraries soak known-answers bundles lint clean
+.PHONY: help demo test test-runtime test-export interop libraries examples soak known-answers bundles lint clean
 .PHONY: locks dist sbom audit
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make test SHARED=folder    also those that need models and data from elsewhere"
 	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
 	@echo "make libraries             edgembed in LangChain, LlamaIndex, Haystack, Chroma, ..."
+	@echo "make examples              examples/: linted, and the image built without Docker (root)"
 	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
 	@echo "make dist sbom audit       a release's files, what is in it, its known vulnerabilities"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
@@ -60,6 +61,10 @@ interop: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
 # edgembed in other people's libraries, each in an environment of its own.
 libraries: $(BUNDLES)/.ready
 	$(PYTHON) tests/integrations/libraries.py .cache/libraries -- --bundles $(BUNDLES)
+
+# examples/ as far as this machine goes: cfn-lint, Google's types, and the Dockerfile in chroots.
+examples: $(RUNTIME)/.ready $(BUNDLES)/.ready
+	$(RUNTIME)/bin/python tests/examples/run.py .cache/examples $(BUNDLES)/minilm
 
 # The slow forms of tests that `make test` runs short: those that take `amount` (tests/conftest.py).
 # SOAK=tests/some_file.py runs some of them.

@@ -141,27 +141,20 @@ def serve(
     python: str = sys.executable,
     main: str = MAIN,
     under: Sequence[str] = (),
+    command: Sequence[str] = (),
     **variables: str,
 ) -> Iterator[Server]:
     """A server of a bundle while the context lasts.
 
     python: of an environment with [serve]. main: what it runs. under: a command that runs it.
+    command: another edgembed than that one's.
     """
-    command = [
-        *under,
-        python,
-        "-W",
-        "error",
-        "-c",
-        main,
-        "serve",
-        str(bundle),
-        "--port",
-        "0",
-        *flags,
-    ]
+    edgembed = command or [*under, python, "-W", "error", "-c", main]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
+        [*edgembed, "serve", str(bundle), "--port", "0", *flags],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
     )
     server = Server(process)
     try:

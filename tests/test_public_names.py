@@ -68,6 +68,7 @@ def test_embedder() -> None:
         "encode_iter",
         "encode_query",
         "fingerprint",
+        "from_package",
         "get_embedding_dimension",
         "get_sentence_embedding_dimension",
         "max_seq_length",
@@ -119,6 +120,7 @@ def test_parameters() -> None:
         "public_key",
         "copy_weights",
     ]
+    assert parameters(Embedder.from_package) == ["package", "dtype", "threads", "canaries"]
     assert parameters(Embedder.similarity) == ["embeddings1", "embeddings2"]
     assert parameters(Embedder.similarity_pairwise) == ["embeddings1", "embeddings2"]
     assert parameters(Embedder.tokenize) == ["texts"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from snippets import snippets
+from snippets import ROOT, snippets
 
-PAGES = ("README.md", "docs/cli.md", "docs/libraries.md")
+DOCS = ROOT / "docs"
+
+PAGES = ("README.md", "docs/cli.md", "docs/libraries.md", "docs/pack.md")
 SNIPPETS = [
     pytest.param(language, code, id=f"{page} {number}")
     for page in PAGES
@@ -21,8 +24,33 @@ SNIPPETS = [
 
 
 def test_snippets_are_found() -> None:
-    for page, expected in zip(PAGES, ({"python", "sh"}, {"sh"}, {"python"}), strict=True):
+    languages = ({"python", "sh"}, {"sh"}, {"python"}, {"sh"})
+    for page, expected in zip(PAGES, languages, strict=True):
         assert expected <= {language for language, _ in snippets(page)}
+
+
+def test_the_index_has_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"({page}" not in index} == set()
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))])
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        target, _, heading = link.partition("#")
+        if "://" in link:
+            continue
+        file = (ROOT / page).parent / target if target else ROOT / page
+        assert file.exists(), link
+        if heading:
+            assert heading in headings(file), link
+
+
+def headings(file: Path) -> set[str]:
+    """As GitHub makes them addresses."""
+    lines = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
 @pytest.mark.parametrize(("language", "code"), SNIPPETS)

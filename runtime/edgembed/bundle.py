@@ -123,6 +123,11 @@ class Bundle(NamedTuple):
             except BundleError as error:
                 yield error
 
+    def contents(self) -> Iterator[tuple[str, Content]]:
+        """Every artifact's path inside the bundle and content, each checked as it is read."""
+        for name in self.manifest.artifacts:
+            yield name, self._read_one(name)
+
     def _unexpected(self) -> Iterator[BundleError]:
         known = {FILE_NAME, signature.FILE_NAME, *self.manifest.artifacts}
         return files.unexpected(self.folder, known)

@@ -69,6 +69,25 @@ class Embedder(BundleFacts, EncodeForms):
             logger().info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
         self._engine.check_canaries(canaries)
 
+    @classmethod
+    def from_package(
+        cls,
+        package: str,
+        dtype: str | None = None,
+        threads: int | None = None,
+        *,
+        canaries: CanaryCheck = "warn",
+    ) -> Embedder:
+        """Load the bundle that an installed package holds: a wheel that `edgembed pack` made.
+
+        package: as for import, "my_bundle"; or "app.models" for a bundle in your own package's
+        folder app/models. The others as for Embedder. The weights are mapped from where pip put
+        them. BundleNotFoundError where there is no such package, or no bundle in it.
+        """
+        from edgembed.packages import folder_of  # a cold start from a folder has no need of it
+
+        return cls(folder_of(package), dtype, threads, canaries=canaries)
+
     @overload
     def encode(
         self,

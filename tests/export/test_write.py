@@ -65,7 +65,7 @@ def test_overwrite(tmp_path: Path) -> None:
 def test_overwrite_where_the_system_cannot_exchange(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgembed_export.write._exchange", lambda *_: False)
+    monkeypatch.setattr("edgembed.staging._exchange", lambda *_: False)
     write(tmp_path / "bundle", "old")
     write(tmp_path / "bundle", "new", overwrite=True)
     assert contents(tmp_path / "bundle") == {"new"}

@@ -14,11 +14,22 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from edgembed.cli import bench, completion, doctor, encode, info, serve, sign, similarity, slim
+from edgembed.cli import (
+    bench,
+    completion,
+    doctor,
+    encode,
+    info,
+    pack,
+    serve,
+    sign,
+    similarity,
+    slim,
+)
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.version import __version__
 
-_COMMANDS = (encode, similarity, info, doctor, bench, serve, sign, slim, completion)
+_COMMANDS = (encode, similarity, info, doctor, bench, serve, pack, sign, slim, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

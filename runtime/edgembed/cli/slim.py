@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.check:
         Bundle.open(args.check)  # an error there is said before anything is copied
-    report = slim(Path(args.source) if args.source else _installed_here(), Path(args.out))
+    report = slim(Path(args.source) if args.source else installed_here(), Path(args.out))
     if args.check:
         check(Path(args.out), Path(args.check))
     if args.json:
@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _installed_here() -> Path:
+def installed_here() -> Path:
+    """Where pip put the packages that this command uses."""
     from importlib.metadata import distribution
 
     return Path(distribution("onnxruntime").locate_file(""))  # type: ignore[arg-type]

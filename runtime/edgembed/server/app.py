@@ -61,8 +61,8 @@ class _Endpoint:
         await Response(answer.body, answer.status, answer.headers)(scope, receive, send)
         self._metrics.observe(answer.record, exchange.route is not None and exchange.route.embeds)
         log.request(answer.record)
-        if exchange.defect is not None:
-            log.failure(exchange.defect, answer.record.request_id)
+        if answer.defect is not None:
+            log.failure(answer.defect, answer.record.request_id)
 
     async def _work(self, exchange: Exchange, request: Request) -> None:
         try:

@@ -99,7 +99,7 @@ class Exchange:
             self._headers["content-type"] = JSON
         if status == 200 and self._task is not None:
             self._headers.update(_figures(self.record))
-        return Response(status, body, self.record, self._headers)
+        return Response(status, body, self.record, self._headers, self.defect)
 
     def close(self) -> None:
         """Nobody waits any more: what has not begun is not run."""
@@ -112,7 +112,7 @@ class Exchange:
     def _check_head(self, method: str, path: str, headers: Mapping[str, str]) -> None:
         methods = BY_PATH.get(path)
         if methods is None:
-            raise ServiceError(NOT_FOUND, "no such path: see /docs")
+            raise ServiceError(NOT_FOUND, f"no such path; there are {', '.join(BY_PATH)}")
         self.record.route = path
         route = methods.get("GET" if method in _READING else method)
         if route is None:

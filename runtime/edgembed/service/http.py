@@ -41,9 +41,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Response:
-    """A whole answer. Header names are in lower case."""
+    """A whole answer. Header names are in lower case.
+
+    defect: an error that no one foresaw, for the log.
+    """
 
     status: int
     body: bytes
     record: Record
     headers: Mapping[str, str] = field(default_factory=dict)
+    defect: BaseException | None = None

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import Distribution, distributions
@@ -52,7 +52,7 @@ class SlimReport:
         return asdict(self)
 
 
-def slim(site_packages: Path, out: Path) -> SlimReport:
+def slim(site_packages: Path, out: Path, also: Sequence[str] = ()) -> SlimReport:
     """Copy the least of an installation that embeds to the folder `out`, which is to be new.
 
     site_packages: where numpy, onnxruntime and tokenizers are installed, also by `pip install
@@ -61,29 +61,33 @@ def slim(site_packages: Path, out: Path) -> SlimReport:
     compiled without regard to the time of its source, since a zip does not keep that.
     ArgumentError where a dependency is missing, or `out` is not empty; OSError from the disk.
     """
-    found = _installed(site_packages)
+    found = _installed(site_packages, (*KEPT, *also))
+    counted = set(KEPT)
+    kept = (*KEPT, *(one for name in also for one in _brought(name, found, counted)))
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
         raise ArgumentError(f"{out} exists and is not an empty folder: name a new one")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
     try:
-        left_out = _copy(found, draft)
+        left_out = _copy(found, kept, draft)
         python = _compile(draft, found)
         draft.chmod(0o755)  # mkdtemp's folders are for their owner alone
         draft.replace(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
-    return SlimReport(str(out), len(sizes), sum(sizes), python, (*left_out, *_not_kept(found)))
+    return SlimReport(
+        str(out), len(sizes), sum(sizes), python, (*left_out, *_not_kept(found, kept))
+    )
 
 
-def _installed(site_packages: Path) -> dict[str, Distribution]:
+def _installed(site_packages: Path, needed: Sequence[str]) -> dict[str, Distribution]:
     """Every distribution of a folder by its normalised name."""
     found = {_normal(d.metadata["Name"]): d for d in distributions(path=[str(site_packages)])}
-    if missing := [name for name in KEPT if name not in found or found[name].files is None]:
+    if missing := [name for name in needed if name not in found or found[name].files is None]:
         raise ArgumentError(
             f"{str(site_packages)!r} has no {', '.join(missing)} that pip installed: make a folder "
-            f"that has, with  pip install --target FOLDER {' '.join(KEPT)}"
+            f"that has, with  pip install --target FOLDER {' '.join(needed)}"
         )
     return found
 
@@ -93,10 +97,10 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _copy(found: Mapping[str, Distribution], draft: Path) -> list[LeftOut]:
+def _copy(found: Mapping[str, Distribution], kept: Sequence[str], draft: Path) -> list[LeftOut]:
     """Copy every kept file to `draft`; returns what the rules left out."""
     left: dict[Rule, list[int]] = {rule: [] for rule in RULES}
-    for name, source in _sources(found):
+    for name, source in _sources(found, kept):
         rule = next((r for r in RULES if any(fnmatchcase(name, p) for p in r.patterns)), None)
         if rule:
             left[rule].append(source.stat().st_size)
@@ -111,9 +115,9 @@ def _copy(found: Mapping[str, Distribution], draft: Path) -> list[LeftOut]:
     ]
 
 
-def _sources(found: Mapping[str, Distribution]) -> Iterator[tuple[str, Path]]:
+def _sources(found: Mapping[str, Distribution], kept: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """(path in site-packages, file) of the distributions that are kept, and of edgembed."""
-    for name in (*KEPT, "edgembed"):
+    for name in (*kept, "edgembed"):
         distribution = found.get(name)
         for file in (distribution and distribution.files) or ():
             path, own = file.as_posix(), name == "edgembed" and ".dist-info/" not in str(file)
@@ -136,10 +140,10 @@ def _compile(draft: Path, found: Mapping[str, Distribution]) -> str | None:
     return own
 
 
-def _not_kept(found: Mapping[str, Distribution]) -> Iterator[LeftOut]:
+def _not_kept(found: Mapping[str, Distribution], kept: Sequence[str]) -> Iterator[LeftOut]:
     """The distributions that those kept require: a row each, with all that only it brings along."""
-    counted = set(KEPT)
-    for name in KEPT:
+    counted = set(kept)
+    for name in kept:
         for required in _required(name, found):
             if brought := _brought(required, found, counted):
                 sizes = [size for one in brought for size in _sizes(found[one])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgembed.bundle import Bundle
@@ -24,15 +25,15 @@ for dtype in sys.argv[3].split(","):
 """
 
 
-def check(folder: Path, bundle: Path) -> None:
-    """Encode with `bundle`, every dtype, from `folder` alone, and compare bit by bit.
+def check(folder: Path, bundle: Path, dtypes: Sequence[str] | None = None) -> None:
+    """Encode with `bundle`, by each dtype, from `folder` alone, and compare bit by bit.
 
-    The vectors held against are those of the installation that runs this. EdgembedError where the
-    folder does not run, or gives others.
+    dtypes: by default all that the bundle has. The vectors held against are those of the
+    installation that runs this. EdgembedError where the folder does not run, or gives others.
     """
     from edgembed import Embedder
 
-    dtypes = list(Bundle.open(bundle).manifest.dtypes)
+    dtypes = list(Bundle.open(bundle).manifest.dtypes) if dtypes is None else dtypes
     models = (Embedder(bundle, dtype=dtype, threads=1) for dtype in dtypes)
     wanted = b"".join(model.encode(list(TEXTS), prompt="").tobytes() for model in models)
     # -I and -S: no site-packages, no PYTHONPATH, no current folder.

@@ -1,0 +1,60 @@
+"""One zip for a machine that has Python and nothing else: unzipped, it is a program.
+
+__main__.py     `python FOLDER encode ...`: edgembed's command line
+lib/            the slim installation, with what `edgembed serve` needs
+bundle/         the bundle
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from edgembed.bundle import Bundle, Content
+from edgembed.pack.archive import Size, folder_members, write_zip
+from edgembed.pack.trim import members
+from edgembed.slim import check, slim
+
+# The extra [serve]; what these require comes along.
+PACKAGES = ("starlette", "uvicorn", "httptools", "msgspec", "orjson", "prometheus-client")
+
+_MAIN = '''"""edgembed and a bundle, packed: python THIS_FOLDER --help."""
+
+import sys
+from pathlib import Path
+
+_folder = Path(__file__).resolve().parent
+if not _folder.is_dir():
+    sys.exit("unzip this file into a folder first, then run  python FOLDER")
+sys.path[0] = str(_folder / "lib")
+if {python!r} not in (None, sys.version_info[:2]):
+    sys.exit("this was packed for Python %d.%d, and runs with no other" % {python!r})
+
+from edgembed.cli import main  # noqa: E402
+
+sys.exit(main())
+'''
+
+
+def write_app(
+    stream: BinaryIO, bundle: Bundle, site_packages: Path, work: Path, prove: bool
+) -> Size:
+    """Write the zip; work: a folder that is there for as long as this takes.
+
+    site_packages, prove: as for write_lambda.
+    """
+    report = slim(site_packages, work / "lib", PACKAGES)
+    if prove:
+        check(work / "lib", bundle.folder, list(bundle.manifest.dtypes))
+    python = None if report.python is None else tuple(sys.version_info[:2])
+    return write_zip(stream, _files(bundle, work / "lib", python))
+
+
+def _files(
+    bundle: Bundle, lib: Path, python: tuple[int, ...] | None
+) -> Iterator[tuple[str, Content]]:
+    yield "__main__.py", _MAIN.format(python=python).encode()
+    yield from folder_members(lib, "lib")
+    yield from members(bundle, "bundle")
