@@ -28,6 +28,7 @@ WARNINGS = {
     "EdgembedWarning": (UserWarning,),
     "TruncationWarning": (edgembed.EdgembedWarning,),
     "CanaryWarning": (edgembed.EdgembedWarning,),
+    "PromptWarning": (edgembed.EdgembedWarning,),
 }
 
 

@@ -20,6 +20,7 @@ from edgembed.errors import (
     MissingExtraError,
     ModelLoadError,
     PromptError,
+    PromptWarning,
     TextError,
     TruncationWarning,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "MissingExtraError",
     "ModelLoadError",
     "PromptError",
+    "PromptWarning",
     "TextError",
     "TruncationWarning",
     "__version__",

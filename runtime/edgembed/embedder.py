@@ -18,6 +18,7 @@ from edgembed.outputs import KEEP, Container, EncodeOptions, OutputValue, check_
 from edgembed.pooling import Float32
 from edgembed.precision import Precision
 from edgembed.progress import progress
+from edgembed.promptcheck import PromptCheck
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
 from edgembed.texts import as_texts
@@ -58,6 +59,7 @@ class Embedder(BundleFacts, EncodeForms):
         self._engine = Engine(bundle, dtype, threads)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts
+        self._check_prompts = PromptCheck(self._prompts)
         if (name := self._prompts.default_name) and shows_info():
             logger().info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
         self._engine.check_canaries(canaries)
@@ -123,6 +125,8 @@ class Embedder(BundleFacts, EncodeForms):
         over max_seq_length are cut, with a TruncationWarning. TextError names by index the texts
         that are no text or hold lone surrogates, before any work is done; other wrong arguments
         raise ArgumentError.
+        A PromptWarning says, once, where a model that was trained with prompts gets a text without
+        one, or puts one before a text that begins with one.
         """
         check_free(batch_size, chunk_size, device, pool)
         kind: Container = "array" if convert_to_numpy else "list"
@@ -131,6 +135,7 @@ class Embedder(BundleFacts, EncodeForms):
         options = EncodeOptions(output_value, precision, truncate_dim, normalize_embeddings, kind)
         texts, single = as_texts(inputs, kwargs)
         prefix = self._prompts.resolve(prompt, prompt_name)
+        self._check_prompts(prompt is not None or prompt_name is not None, prefix, texts)
         kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value])
         ranges = self.ranges(truncate_dim, normalize_embeddings)
         results = options.finish(kept, self.dimension, ranges)
