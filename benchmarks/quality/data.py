@@ -1,15 +1,17 @@
 """The data sets, read from a folder that the user downloaded; nothing of them is kept here.
 
-    FOLDER/encodechka   avidale/encodechka, encodechka_eval/data
-    FOLDER/stsb         PhilipMay/stsb-multi-mt, data
-    FOLDER/tatoeba      facebookresearch/LASER, data/tatoeba/v1: tatoeba.rus-eng.*
-    FOLDER/xquad        google-deepmind/xquad: xquad.en.json, xquad.ru.json
+FOLDER/encodechka   avidale/encodechka, encodechka_eval/data
+FOLDER/stsb         PhilipMay/stsb-multi-mt, data
+FOLDER/tatoeba      facebookresearch/LASER, data/tatoeba/v1: tatoeba.rus-eng.*
+FOLDER/xquad        google-deepmind/xquad: xquad.en.json, xquad.ru.json
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,11 @@ class Pairs:
     def scores(self) -> list[float]:
         return [float(label) for label in self.labels]
 
+    def sample(self, most: int) -> Pairs:
+        """At most `most` pairs, the same each time."""
+        kept = chosen(len(self.labels), most)
+        return Pairs(take(self.first, kept), take(self.second, kept), take(self.labels, kept))
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -41,6 +48,13 @@ class Labelled:
     labels: list[str]
     train: int
 
+    def sample(self, most: int) -> Labelled:
+        """At most `most` texts to learn from, and as many to test."""
+        train = chosen(self.train, most)
+        test = [self.train + index for index in chosen(len(self.texts) - self.train, most)]
+        kept = [*train, *test]
+        return Labelled(take(self.texts, kept), take(self.labels, kept), len(train))
+
 
 @dataclass(frozen=True)
 class Search:
@@ -49,6 +63,11 @@ class Search:
     queries: list[str]
     documents: list[str]
     answers: list[int]
+
+    def sample(self, most: int) -> Search:
+        """The first documents with their queries, at most `most` of these."""
+        answers = self.answers[:most]
+        return Search(self.queries[:most], self.documents[: max(answers) + 1], answers)
 
 
 def pairs(path: Path, columns: tuple[str, str, str] | None = None) -> Pairs:
@@ -80,6 +99,15 @@ def xquad(questions: Path, paragraphs: Path) -> Search:
     ]
     documents = [paragraph["context"] for paragraph in _paragraphs(paragraphs)]
     return Search([text for text, _ in asked], documents, [place for _, place in asked])
+
+
+def chosen(count: int, most: int) -> list[int]:
+    """At most `most` of `count` indices, in order, the same each time."""
+    return sorted(random.Random(0).sample(range(count), min(count, most)))
+
+
+def take(values: Sequence[str], kept: Sequence[int]) -> list[str]:
+    return [values[index] for index in kept]
 
 
 def _paragraphs(path: Path) -> list[dict[str, object]]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # benchmarks/ is no installed package.
-_HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE.parent), str(_HERE.parent / "peers")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "peers"))
 import prepare
 import tasks
 from tasks import Setting, Task
@@ -56,8 +56,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="data sets, see data.py")
     parser.add_argument("--model", type=Model.parse, nargs="+", required=True, dest="models",
                         metavar="NAME=CHECKPOINT:LANGUAGES")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=_HERE / "results")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
     parser.add_argument("--systems", default=",".join(SYSTEMS), help="default: %(default)s")
+    parser.add_argument(
+        "--sample",
+        type=_sample,
+        default={},
+        metavar="TASK=N,...",
+        help="at most N test items (and N to learn from) of a task or folder",
+    )
     parser.add_argument("--tasks", help="some of the tasks, by name or folder (default: all)")
     parser.add_argument("--refresh", action="store_true", help="export the bundles again")
     parser.add_argument("--stages", default=",".join(STAGES))
@@ -66,6 +73,11 @@ def parse() -> argparse.Namespace:
     if unknown := set(options.systems.split(",")) - set(SYSTEMS):
         parser.error(f"unknown systems {', '.join(sorted(unknown))}; known: {', '.join(SYSTEMS)}")
     return options
+
+
+def _sample(text: str) -> dict[str, int]:
+    pairs = (part.rpartition("=") for part in text.split(","))
+    return {name: int(most) for name, _, most in pairs}
 
 
 def log(message: str) -> None:
@@ -96,7 +108,7 @@ def main() -> None:
 
 
 def chosen_tasks(options: argparse.Namespace) -> list[Task]:
-    found = tasks.load(options.data)
+    found = tasks.load(options.data, options.sample)
     if options.tasks:
         wanted = set(options.tasks.split(","))
         found = [task for task in found if {task.name, task.folder} & wanted]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,11 +49,11 @@ class Setting:
     prompts: Mapping[str, str]
 
 
-def load(folder: Path) -> list[Task]:
-    """All tasks whose data is in `folder`."""
+def load(folder: Path, samples: Mapping[str, int]) -> list[Task]:
+    """All tasks whose data is in `folder`; samples: test items at most, by task or folder."""
     makers = {"stsb": _stsb, "encodechka": _encodechka, "tatoeba": _tatoeba, "xquad": _xquad}
-    return [task for name, make in makers.items() if (folder / name).is_dir()
-            for task in make(folder / name)]  # fmt: skip
+    found = {name: folder / name for name in makers if (folder / name).is_dir()}
+    return [task for name, own in found.items() for task in makers[name](own, samples)]
 
 
 def settings(task: Task, prompts: Prompts, every: bool) -> list[Setting]:
@@ -94,35 +95,44 @@ def _pairs(name: str, folder: str, language: str, own: data.Pairs, score: scores
     return Task(name, folder, frozenset({language}), texts, score)
 
 
-def _stsb(folder: Path) -> list[Task]:
+def _most(samples: Mapping[str, int], name: str, folder: Path) -> int:
+    return samples.get(name, samples.get(folder.name, sys.maxsize))
+
+
+def _stsb(folder: Path, samples: Mapping[str, int]) -> list[Task]:
     made = []
     for language in ("en", "ru"):
-        own = data.pairs(folder / f"stsb-{language}-test.csv")
+        most = _most(samples, f"STS-B {language}", folder)
+        own = data.pairs(folder / f"stsb-{language}-test.csv").sample(most)
         score = partial(scores.rank_correlation, own.scores())
         made.append(_pairs(f"STS-B {language}", "stsb", language, own, score))
     return made
 
 
-def _encodechka(folder: Path) -> list[Task]:
+def _encodechka(folder: Path, samples: Mapping[str, int]) -> list[Task]:
     """The five sentence tasks of the model card, as encodechka_eval/tasks.py defines them."""
+
+    def pairs(name: str, file: str, columns: tuple[str, str, str]) -> data.Pairs:
+        return data.pairs(folder / file, columns).sample(_most(samples, name, folder))
+
+    def classes(name: str, stem: str, label: str, score: scores.Score) -> Task:
+        files = (folder / f"{stem}_{part}.csv" for part in ("train", "test"))
+        own = data.labelled(*files, label).sample(_most(samples, name, folder))
+        made = partial(score, own.labels, own.train)
+        return Task(name, folder.name, frozenset({"ru"}), {"texts": own.texts}, made)
+
     texts = ("sentence1", "sentence2")
-    sts = data.pairs(folder / "stsb_dev.csv", (*texts, "similarity_score"))
-    pi = data.pairs(folder / "para_gold.csv", ("text_1", "text_2", "class"))
-    nli = data.pairs(folder / "xnli_ru.csv", (*texts, "gold_label"))
-    correlation, name = scores.rank_correlation, "encodechka"
+    sts = pairs("STS", "stsb_dev.csv", (*texts, "similarity_score"))
+    pi = pairs("PI", "para_gold.csv", ("text_1", "text_2", "class"))
+    nli = pairs("NLI", "xnli_ru.csv", (*texts, "gold_label"))
+    correlation, name = scores.rank_correlation, folder.name
     return [
         _pairs("STS", name, "ru", sts, partial(correlation, sts.scores())),
         _pairs("PI", name, "ru", pi, partial(correlation, pi.scores())),
         _pairs("NLI", name, "ru", nli, partial(scores.entailment, nli.labels)),
-        _classes("SA", folder, "SentiRuEval2016_small", "answer", scores.classification),
-        _classes("TI", folder, "toxic", "toxic", scores.detection),
+        classes("SA", "SentiRuEval2016_small", "answer", scores.classification),
+        classes("TI", "toxic", "toxic", scores.detection),
     ]
-
-
-def _classes(name: str, folder: Path, stem: str, label: str, score: scores.Score) -> Task:
-    own = data.labelled(folder / f"{stem}_train.csv", folder / f"{stem}_test.csv", label)
-    made = partial(score, own.labels, own.train)
-    return Task(name, folder.name, frozenset({"ru"}), {"texts": own.texts}, made)
 
 
 def _search(name: str, folder: Path, languages: Iterable[str], own: data.Search) -> Task:
@@ -131,22 +141,24 @@ def _search(name: str, folder: Path, languages: Iterable[str], own: data.Search)
     return Task(name, folder.name, frozenset(languages), texts, score)
 
 
-def _tatoeba(folder: Path) -> list[Task]:
+def _tatoeba(folder: Path, samples: Mapping[str, int]) -> list[Task]:
     files = {"ru": folder / "tatoeba.rus-eng.rus", "en": folder / "tatoeba.rus-eng.eng"}
     made = []
     for a, b in (("ru", "en"), ("en", "ru")):
-        own = data.tatoeba(files[a], files[b])
+        name = f"Tatoeba {a}→{b}"
+        own = data.tatoeba(files[a], files[b]).sample(_most(samples, name, folder))
         # Translations stand side by side: none of them is a query.
         texts = {"first": own.queries, "second": own.documents}
         score = partial(scores.retrieval, own.answers)
-        made.append(Task(f"Tatoeba {a}→{b}", folder.name, frozenset({a, b}), texts, score))
+        made.append(Task(name, folder.name, frozenset({a, b}), texts, score))
     return made
 
 
-def _xquad(folder: Path) -> list[Task]:
+def _xquad(folder: Path, samples: Mapping[str, int]) -> list[Task]:
     made = []
     for a, b in (("ru", "ru"), ("en", "en"), ("ru", "en")):
-        own = data.xquad(folder / f"xquad.{a}.json", folder / f"xquad.{b}.json")
         name = f"XQuAD {a}" if a == b else f"XQuAD {a}→{b}"
+        own = data.xquad(folder / f"xquad.{a}.json", folder / f"xquad.{b}.json")
+        own = own.sample(_most(samples, name, folder))
         made.append(_search(name, folder, {a, b}, own))
     return made

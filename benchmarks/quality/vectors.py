@@ -39,14 +39,16 @@ def peer(system: str) -> Peer:
 class Store:
     """The vectors of one model's systems. models: what benchmarks/peers' prepare.py made."""
 
-    def __init__(self, models: Path, folder: Path, threads: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, models: Path, folder: Path, threads: int, log: Callable[[str], None]
+    ) -> None:
         self._models, self._folder, self._threads, self._log = models, folder, threads, log
         self._loaded: dict[str, Callable[..., Float32]] = {}
         weights = (models / "checkpoint" / "model.safetensors").read_bytes()
         self._checkpoint = hashlib.sha256(weights).hexdigest()
 
     def key(self, system: str) -> str:
-        """What identifies a system's vectors: a bundle's fingerprint, else the checkpoint's hash."""
+        """What identifies a system's vectors: a bundle's fingerprint, or the checkpoint's hash."""
         own = peer(system)
         found = self._checkpoint
         if own.source == "edgembed":
