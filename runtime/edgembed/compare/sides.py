@@ -6,7 +6,7 @@ The export package adds checkpoint folders, by an entry point: this package know
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -56,7 +56,7 @@ def open_side(spec: str, options: Options) -> Side:
         )
     if dtype is not None:
         raise ArgumentError(f"{folder} has no {FILE_NAME}, so it is no bundle that has a dtype")
-    return _plugin("checkpoint")(folder)
+    return _plugin("checkpoint", folder)
 
 
 class Bundle:
@@ -84,13 +84,13 @@ def _split(spec: str) -> tuple[Path, str | None]:
     return Path(spec), None
 
 
-def _plugin(name: str) -> Callable[[Path], Side]:
-    found = entry_points(group=PLUGINS, name=name)
+def _plugin(name: str, folder: Path) -> Side:
     try:
-        (plugin,) = found
-        make: Callable[[Path], Side] = plugin.load()
+        (plugin,) = entry_points(group=PLUGINS, name=name)
+        side: Side = plugin.load()(folder)
     except (ValueError, ImportError) as error:
         raise MissingExtraError(
-            f"comparing with a {name} needs torch: pip install 'edgembed[export]'"
+            f"{folder} is no bundle, and to load it as a {name} takes torch: "
+            "pip install 'edgembed[export]'"
         ) from error
-    return make
+    return side
