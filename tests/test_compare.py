@@ -178,8 +178,9 @@ class Strange(Server):
         self._said = answer
         super().__init__("http://strange", None)
 
-    def _ask(self, path: str, body: dict[str, Any] | None) -> Any:
-        return {"data": [{"id": "strange"}]} if body is None else self._said
+    def _ask(self, path: str, _body: dict[str, Any] | None) -> Any:
+        listed = {"data": [{"id": "strange"}]}
+        return listed if path == "/v1/models" else self._said
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"data": [{}]}, {"data": []}, {"data": None}])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import plots
+import prompts
 from differences import Cell, Row, Verdict, cells, mean_difference, verdicts
+from prompts import Cost
 from scores import Outcome
 from tasks import ENCODECHKA, PUBLISHED, Setting, Task
 from vectors import Store
@@ -62,33 +65,43 @@ def rows(
     return made
 
 
-def write(
-    model: Any, store: Store, systems: Sequence[str], planned: list[tuple[Task, Setting]], out: Path
-) -> None:
-    """results/MODEL.md, .json and .svg."""
-    made = rows(store, systems, planned)
-    if not made:
-        raise SystemExit(f"{model.name}: no task has torch's vectors yet: run the stage embed")
+@dataclass(frozen=True)
+class Results:
+    """One model's measurements, and what measured them."""
+
+    store: Store
+    systems: Sequence[str]
+    rows: list[Row]
+    costs: list[Cost]
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "systems": {system: self.store.key(system) for system in self.systems},
+            "machine": describe(),
+            "date": date.today().isoformat(),
+            "rows": [asdict(row) for row in self.rows],
+            "prompts": [asdict(cost) for cost in self.costs],
+            "bars": [{**asdict(one), "kept": one.kept} for one in verdicts(self.rows)],
+        }
+
+
+def write(name: str, results: Results, out: Path) -> None:
+    """out/NAME.md, .json and .svg."""
+    if not results.rows:
+        raise SystemExit(f"{name}: no task has torch's vectors yet: run the stage embed")
     out.mkdir(parents=True, exist_ok=True)
-    found = verdicts(made)
-    facts = {
-        "model": model.name,
-        "systems": {system: store.key(system) for system in systems},
-        "machine": describe(),
-        "rows": [asdict(row) for row in made],
-        "bars": [{**asdict(one), "kept": one.kept} for one in found],
-    }
-    path = out / f"{model.name}.json"
-    path.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    text = "\n".join(_page(model.name, made, found, systems))
+    path = out / f"{name}.json"
+    facts = json.dumps({"model": name, **results.facts()}, ensure_ascii=False, indent=1)
+    path.write_text(facts + "\n", "utf-8")
+    text = "\n".join(_page(name, results))
     path.with_suffix(".md").write_text(text + "\n", "utf-8")
-    path.with_suffix(".svg").write_text(plots.differences(made), "utf-8")
+    path.with_suffix(".svg").write_text(plots.differences(results.rows), "utf-8")
     print(text)
 
 
-def _page(
-    name: str, made: list[Row], found: list[Verdict], systems: Sequence[str]
-) -> Iterator[str]:
+def _page(name: str, results: Results) -> Iterator[str]:
+    made, systems = results.rows, results.systems
     yield f"# {name}: what each system costs in quality\n"
     yield (
         "Points of 100; in brackets the difference to torch and its 95 % bootstrap interval over "
@@ -105,7 +118,11 @@ def _page(
     yield "## Mean difference to torch\n"
     means = {s: mean_difference(made, s) for s in systems if s != "torch"}
     yield table(["system", "points"], [[s, _signed(v)] for s, v in means.items()]) + "\n"
-    yield from _bars(found)
+    yield from _bars(verdicts(made))
+    if results.costs:
+        yield "\n## What a wrong or a missing prompt costs\n"
+        yield f"By {prompts.SYSTEM}; the difference is to the right prompt.\n"
+        yield prompts.page(results.costs)
 
 
 def _card(own: list[Row], systems: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ run computes what has changed only: a bundle that was exported anew, a new task,
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -16,16 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # benchmarks/ is no installed package.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "peers"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "peers"))
 import prepare
+import prompts
+import report
 import tasks
 from tasks import Setting, Task
 from vectors import SYSTEMS, Store, peer
 
 from edgembed.prompts import Prompts
 
-STAGES = ("prepare", "embed", "report")
+STAGES = ("prepare", "embed", "prompts", "report")
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,13 @@ def main() -> None:
         store = Store(folder, options.work / "vectors" / model.name, options.threads, log)
         if "embed" in stages:
             embed(store, systems, plan(model, found))
+        if "prompts" in stages:
+            prompts.embed(store, model.tasks(found), checkpoint_prompts(model.checkpoint))
         if "report" in stages:
-            import report
-
-            report.write(model, store, systems, list(plan(model, found)), options.out)
+            made = report.rows(store, systems, list(plan(model, found)))
+            known = checkpoint_prompts(model.checkpoint)
+            costs = list(prompts.costs(store, model.tasks(found), known)) if known.texts else []
+            report.write(model.name, report.Results(store, systems, made, costs), options.out)
 
 
 def chosen_tasks(options: argparse.Namespace) -> list[Task]:
@@ -120,15 +126,13 @@ def chosen_tasks(options: argparse.Namespace) -> list[Task]:
 
 def plan(model: Model, found: list[Task]) -> Iterator[tuple[Task, Setting]]:
     """Every task under the prompts that it is to run under, its own first."""
-    prompts = checkpoint_prompts(model.checkpoint)
+    known = checkpoint_prompts(model.checkpoint)
     for task in model.tasks(found):
-        for setting in tasks.settings(task, prompts, every=task.folder == "encodechka"):
+        for setting in tasks.settings(task, known, every=task.folder == "encodechka"):
             yield task, setting
 
 
 def checkpoint_prompts(checkpoint: Path) -> Prompts:
-    import json
-
     path = checkpoint / "config_sentence_transformers.json"
     config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return Prompts(config.get("prompts") or {}, config.get("default_prompt_name"))

@@ -57,6 +57,8 @@ class Store:
         return f"{own.name}-{found[:12]}"
 
     def has(self, system: str, prompt: str, texts: Sequence[str]) -> bool:
+        if not (self._models / peer(system).source).is_dir():
+            return False
         return self._path(system, _distinct(prompt, texts)).is_file()
 
     def get(self, system: str, prompt: str, texts: Sequence[str]) -> Float32:
