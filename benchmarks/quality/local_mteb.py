@@ -75,10 +75,12 @@ def classification(train: Path, test: Path, label: str, most: int = sys.maxsize)
 
     def make() -> DatasetDict:
         own = data.labelled(train, test, label).sample(most)
+        place = {label: index for index, label in enumerate(sorted(set(own.labels)))}
+        labels = [place[label] for label in own.labels]
         parts = {"train": slice(None, own.train), "test": slice(own.train, None)}
         return DatasetDict(
             {
-                name: Dataset.from_dict({"text": own.texts[part], "label": own.labels[part]})
+                name: Dataset.from_dict({"text": own.texts[part], "label": labels[part]})
                 for name, part in parts.items()
             }
         )

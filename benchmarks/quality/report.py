@@ -11,6 +11,7 @@ from typing import Any
 
 import plots
 import prompts
+import worst
 from differences import Cell, Row, Verdict, cells, mean_difference, verdicts
 from prompts import Cost
 from scores import Outcome
@@ -73,6 +74,7 @@ class Results:
     systems: Sequence[str]
     rows: list[Row]
     costs: list[Cost]
+    moved: worst.Moved | None
 
     def facts(self) -> dict[str, Any]:
         """For programs."""
@@ -122,7 +124,10 @@ def _page(name: str, results: Results) -> Iterator[str]:
     if results.costs:
         yield "\n## What a wrong or a missing prompt costs\n"
         yield f"By {prompts.SYSTEM}; the difference is to the right prompt.\n"
-        yield prompts.page(results.costs)
+        yield prompts.page(results.costs) + "\n"
+    if results.moved is not None:
+        yield "\n## Which texts INT8 moves\n"
+        yield worst.page(results.moved)
 
 
 def _card(own: list[Row], systems: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ import prepare
 import prompts
 import report
 import tasks
+import worst
 from tasks import Setting, Task
 from vectors import SYSTEMS, Store, peer
 
@@ -69,6 +70,9 @@ def parse() -> argparse.Namespace:
         help="at most N test items (and N to learn from) of a task or folder",
     )
     parser.add_argument("--tasks", help="some of the tasks, by name or folder (default: all)")
+    parser.add_argument(
+        "--own-prompt", action="store_true", help="only the prompt that belongs to each task"
+    )
     parser.add_argument("--refresh", action="store_true", help="export the bundles again")
     parser.add_argument("--stages", default=",".join(STAGES))
     parser.add_argument("--threads", type=int, default=1)
@@ -103,14 +107,19 @@ def main() -> None:
                 raise SystemExit("\n".join(f"{name}: {said}" for name, said in failed.items()))
         store = Store(folder, options.work / "vectors" / model.name, options.threads, log)
         if "embed" in stages:
-            embed(store, systems, plan(model, found))
+            embed(store, systems, plan(model, found, options.own_prompt))
         if "prompts" in stages:
             prompts.embed(store, model.tasks(found), checkpoint_prompts(model.checkpoint))
         if "report" in stages:
-            made = report.rows(store, systems, list(plan(model, found)))
+            planned = list(plan(model, found, options.own_prompt))
+            made = report.rows(store, systems, planned)
             known = checkpoint_prompts(model.checkpoint)
             costs = list(prompts.costs(store, model.tasks(found), known)) if known.texts else []
-            report.write(model.name, report.Results(store, systems, made, costs), options.out)
+            moved = worst.find(store, planned, model.checkpoint / "tokenizer.json")
+            results = report.Results(store, systems, made, costs, moved)
+            report.write(model.name, results, options.out)
+            if moved is not None:
+                print(f"\nThe texts that INT8 moves most:\n{worst.shown(moved)}")
 
 
 def chosen_tasks(options: argparse.Namespace) -> list[Task]:
@@ -124,11 +133,12 @@ def chosen_tasks(options: argparse.Namespace) -> list[Task]:
     return found
 
 
-def plan(model: Model, found: list[Task]) -> Iterator[tuple[Task, Setting]]:
+def plan(model: Model, found: list[Task], own: bool) -> Iterator[tuple[Task, Setting]]:
     """Every task under the prompts that it is to run under, its own first."""
     known = checkpoint_prompts(model.checkpoint)
     for task in model.tasks(found):
-        for setting in tasks.settings(task, known, every=task.folder == "encodechka"):
+        every = task.folder == "encodechka" and not own
+        for setting in tasks.settings(task, known, every):
             yield task, setting
 
 

@@ -25,6 +25,7 @@ import local_mteb
 
 # mteb and its dependencies warn of their own affairs; what we warn of still fails.
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:To copy construct from a tensor:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
