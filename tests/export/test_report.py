@@ -201,8 +201,8 @@ def test_similarities_are_spread_over_their_range() -> None:
     torch = generator.normal(size=(200, 8)).astype(np.float32)
     torch[100:] = torch[:100] + 0.1 * torch[100:]  # a hundred pairs that are nearly alike
     sampled = sample_similarities(torch, {"int8": torch})
-    assert 500 < len(sampled.torch) <= 2000
-    assert (sampled.torch > 0.95).sum() >= 40
+    assert 500 < len(sampled.reference) <= 2000
+    assert (sampled.reference > 0.95).sum() >= 40
     np.testing.assert_array_equal(sampled.reference, sampled.others["int8"])
 
 
