@@ -11,7 +11,7 @@ import pytest
 
 from snippets import snippets
 
-PAGES = ("README.md", "docs/cli.md", "docs/libraries.md")
+PAGES = ("README.md", "docs/cli.md", "docs/libraries.md", "docs/quality.md")
 SNIPPETS = [
     pytest.param(language, code, id=f"{page} {number}")
     for page in PAGES
@@ -21,7 +21,7 @@ SNIPPETS = [
 
 
 def test_snippets_are_found() -> None:
-    for page, expected in zip(PAGES, ({"python", "sh"}, {"sh"}, {"python"}), strict=True):
+    for page, expected in zip(PAGES, ({"python", "sh"}, {"sh"}, {"python"}, {"sh"}), strict=True):
         assert expected <= {language for language, _ in snippets(page)}
 
 
