@@ -12,7 +12,7 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export interop libraries examples soak known-answers bundles lint clean
+.PHONY: help demo test test-runtime test-export interop libraries examples soak quality known-answers bundles lint clean
 .PHONY: locks dist sbom audit
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
 	@echo "make libraries             edgembed in LangChain, LlamaIndex, Haystack, Chroma, ..."
 	@echo "make examples              examples/: linted, and the image built without Docker (root)"
+	@echo "make quality DATA=folder   what a bundle costs on the benchmarks of model cards"
 	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
 	@echo "make dist sbom audit       a release's files, what is in it, its known vulnerabilities"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
@@ -73,6 +74,17 @@ SOAK_EXPORT ?= $(shell grep -l 'amount: ' tests/export/*.py)
 soak: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
 	$(RUNTIME)/bin/python -m pytest $(SOAK) --soak --bundles $(BUNDLES) $(PYTEST_SHARED)
 	$(EXPORT)/bin/python -m pytest $(SOAK_EXPORT) --soak --bundles $(BUNDLES) $(PYTEST_SHARED)
+
+# The tables of model cards by torch, by the bundle (exported anew) and by two INT8 peers. Long: about
+# 30 minutes of one idle core for multilingual-e5-small. SAMPLE=NLI=1000,SA=1000 takes a part.
+DATA ?= $(SHARED)/data
+CHECKPOINT ?= $(SHARED)/models/e5-small-ruen
+LANGUAGES ?= ru,en
+SAMPLE ?=
+quality: $(EXPORT)/.ready
+	$(EXPORT)/bin/python $(PIP_INSTALL) -r requirements/quality.txt
+	$(EXPORT)/bin/python benchmarks/quality/run.py --work .cache/quality --data $(DATA) --refresh \
+		--model $(notdir $(CHECKPOINT))=$(CHECKPOINT):$(LANGUAGES) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # The cosines on two models' cards, wherever the hub answers; FRIDA is a download of 3.3 GB.
 known-answers: $(EXPORT)/.ready

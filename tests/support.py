@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgembed import Embedder, TruncationWarning
+from edgembed import EdgembedWarning, Embedder
 
 ROOT = Path(__file__).parent.parent
 DTYPES = ("int8", "float32")
@@ -40,9 +40,9 @@ def cosines(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def quietly(model: Embedder, texts: Any, **arguments: Any) -> Any:
-    """encode without the truncation warnings, which have tests of their own."""
+    """encode without the warnings of truncation and prompts, which have tests of their own."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)
+        warnings.simplefilter("ignore", EdgembedWarning)
         return model.encode(texts, **arguments)
 
 

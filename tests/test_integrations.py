@@ -15,6 +15,7 @@ LIBRARIES = {
     "haystack": "haystack",
     "chroma": "chromadb",
     "sklearn": "sklearn",
+    "mteb": "mteb",
 }
 
 

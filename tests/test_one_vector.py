@@ -109,9 +109,9 @@ def test_an_embedder_is_shared_between_threads(
 ) -> None:
     model = embedder(name, dtype, threads=2)
     texts = [text for text in answers(name).texts if len(text) < 80]
-    expected = model.encode(texts)
+    expected = model.encode(texts, prompt="")
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: model.encode(texts), range(16)))
+        results = list(pool.map(lambda _: model.encode(texts, prompt=""), range(16)))
     for result in results:
         assert_same(result, expected)
 

@@ -29,6 +29,7 @@ WARNINGS = {
     "EdgembedWarning": (UserWarning,),
     "TruncationWarning": (edgembed.EdgembedWarning,),
     "CanaryWarning": (edgembed.EdgembedWarning,),
+    "PromptWarning": (edgembed.EdgembedWarning,),
 }
 
 

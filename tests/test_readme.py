@@ -14,7 +14,7 @@ from snippets import ROOT, snippets
 
 DOCS = ROOT / "docs"
 
-PAGES = ("README.md", "docs/cli.md", "docs/libraries.md", "docs/pack.md")
+PAGES = ("README.md", "docs/cli.md", "docs/libraries.md", "docs/pack.md", "docs/quality.md")
 SNIPPETS = [
     pytest.param(language, code, id=f"{page} {number}")
     for page in PAGES
@@ -24,7 +24,7 @@ SNIPPETS = [
 
 
 def test_snippets_are_found() -> None:
-    languages = ({"python", "sh"}, {"sh"}, {"python"}, {"sh"})
+    languages = ({"python", "sh"}, {"sh"}, {"python"}, {"sh"}, {"sh"})
     for page, expected in zip(PAGES, languages, strict=True):
         assert expected <= {language for language, _ in snippets(page)}
 

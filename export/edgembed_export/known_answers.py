@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from edgembed import EdgembedError, Embedder
+from edgembed.agreement import cosines
 from edgembed.pooling import Float32
 from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.hub import locate
-from edgembed_export.parity import cosines
 from edgembed_export.reference import sentence_transformers_vectors
 
 CARD_TOLERANCE = 1e-4

@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgembed.agreement import Float64, neighbour_agreement, similarity_error
 from edgembed.pooling import Float32
 
-Float64 = npt.NDArray[np.float64]
 # Upper bounds of the length classes, in tokens.
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1_000_000)
 _WORST = 10
@@ -86,39 +85,6 @@ class Spread:
             p1=float(np.percentile(cosines, 1)),
             min=float(cosines.min()),
         )
-
-
-def cosines(a: Float32, b: Float32) -> Float64:
-    """Row by row cosine of (n, dim) and (n, dim), in float64: (n,)."""
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    result: Float64 = (x * y).sum(axis=1) / norms
-    return result
-
-
-def neighbour_agreement(a: Float32, b: Float32) -> float:
-    """Share of rows whose nearest other row is the same in a and in b."""
-    return float((_nearest(a) == _nearest(b)).mean())
-
-
-def _nearest(vectors: Float32) -> npt.NDArray[np.intp]:
-    similarities = _similarities(vectors)
-    np.fill_diagonal(similarities, -np.inf)
-    nearest: npt.NDArray[np.intp] = similarities.argmax(axis=1)
-    return nearest
-
-
-def similarity_error(a: Float32, b: Float32) -> tuple[float, float]:
-    """Mean and largest |difference| between the cosine similarities of all pairs of rows."""
-    differences = np.abs(_similarities(a) - _similarities(b))[np.triu_indices(len(a), 1)]
-    return float(differences.mean()), float(differences.max())
-
-
-def _similarities(vectors: Float32) -> Float64:
-    x = vectors.astype(np.float64)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    result: Float64 = x @ x.T
-    return result
 
 
 def summary(rows: Sequence[Compared], torch: Float32, vectors: Mapping[str, Float32]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgembed import Embedder, InferenceError
+from edgembed.agreement import cosines
 from edgembed.canary import Canary
 from edgembed.manifest import Manifest
 from edgembed.pooling import Float32
@@ -23,7 +24,7 @@ from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.errors import ParityError
 from edgembed_export.masked import masked_vectors
 from edgembed_export.memory import give_back
-from edgembed_export.parity import Compared, Tolerance, cosines, summary
+from edgembed_export.parity import Compared, Tolerance, summary
 from edgembed_export.reference import TorchReference, sentence_transformers_vectors
 
 # Prompts are compared on every fourth text, the checkpoint's default and no prompt on all.

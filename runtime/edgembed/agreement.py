@@ -1,45 +1,131 @@
-"""Whether a graph and the manifest say the same of it: its inputs, its output, its weights.
-
-onnxruntime takes a weight by name and does not look whether it is of the type that the graph says;
-it would read int8 as float32, beyond the end of the file even.
-"""
+"""How far two sets of vectors of the same texts agree, in numbers. Nothing here loads a model."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from edgembed import graph
-from edgembed.errors import UnsafeArtifactError
-from edgembed.manifest import Manifest, Tensor, Weights
-from edgembed.tensors import ONNX_TYPES, Place
+import numpy as np
+import numpy.typing as npt
 
-_IDS, _MASK, _HIDDEN = "input_ids", "attention_mask", ONNX_TYPES["float32"]
+from edgembed.pooling import Float32
 
-
-def check_graph(data: bytes, name: str, weights: Weights, manifest: Manifest) -> None:
-    """UnsafeArtifactError unless the graph `name` is the one that the manifest describes."""
-    found = graph.read(data, name)
-    masked = name == weights.masked_graph != weights.graph
-    inputs = {_IDS, _MASK} if masked else {_IDS}
-    if set(found.inputs) != inputs or {t for t, _ in found.inputs.values()} != {
-        ONNX_TYPES["int64"]
-    }:
-        raise _error(name, f"must take {' and '.join(sorted(inputs))}, int64")
-    if list(found.outputs.values()) != [(_HIDDEN, manifest.dimension)]:
-        raise _error(name, f"must give one float32 output of dimension {manifest.dimension}")
-    file = PurePosixPath(weights.data).name
-    for own, place in found.external.items():
-        if own not in weights.tensors or place != _expected(weights.tensors[own], file):
-            raise _error(name, f"and the manifest disagree about the weight {own[:80]!r}")
-    if missing := set(weights.tensors) - set(found.external):
-        raise _error(name, f"has no weight {min(missing)[:80]!r}, which the manifest has")
+Float64 = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+_ROWS = 512  # of a similarity matrix that are in memory at once
+_BINS = 50
+_MOST_PAIRS = 2000
 
 
-def _expected(tensor: Tensor, file: str) -> Place:
-    return Place(tensor.dtype, tensor.shape, file, tensor.offset, tensor.bytes())
+@dataclass(frozen=True)
+class Similarities:
+    """Cosine similarities of some pairs of texts: (pairs,) float64 by a reference, and by others.
+
+    first and second: (pairs,), which texts they are.
+    """
+
+    reference: Float64
+    others: Mapping[str, Float64]
+    first: Places
+    second: Places
 
 
-def _error(name: str, what: str) -> UnsafeArtifactError:
-    return UnsafeArtifactError(
-        f"{name} {what}: export the model again, or do not load a bundle from there"
-    )
+def cosines(a: Float32, b: Float32) -> Float64:
+    """Row by row cosine of (n, dim) and (n, dim), in float64: (n,)."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    result: Float64 = (x * y).sum(axis=1) / norms
+    return result
+
+
+def neighbours(vectors: Float32, count: int) -> Places:
+    """The `count` nearest other rows of each row, nearest first: (n, count), n > count."""
+    found = []
+    for start, rows in _similarity_rows(vectors):
+        rows[np.arange(len(rows)), start + np.arange(len(rows))] = -np.inf
+        found.append(np.argsort(-rows, axis=1, kind="stable")[:, :count])
+    return np.concatenate(found)
+
+
+def neighbour_agreement(a: Float32, b: Float32) -> float:
+    """Share of rows whose nearest other row is the same in a and in b."""
+    return float((neighbours(a, 1) == neighbours(b, 1)).mean())
+
+
+def shared_neighbours(a: Float32, b: Float32, count: int) -> Float64:
+    """Of each row's `count` nearest others by a, the share that b has among its own: (n,)."""
+    pairs = zip(neighbours(a, count), neighbours(b, count), strict=True)
+    return np.array([len(np.intersect1d(x, y)) / count for x, y in pairs], np.float64)
+
+
+def similarity_error(a: Float32, b: Float32) -> tuple[float, float]:
+    """Mean and largest |difference| between the cosine similarities of all pairs of rows."""
+    total, largest = 0.0, 0.0
+    for (start, x), (_, y) in zip(_similarity_rows(a), _similarity_rows(b), strict=True):
+        # Each pair once: of row i the columns after i.
+        apart = np.triu(np.abs(x - y), start + 1)
+        total, largest = total + float(apart.sum()), max(largest, float(apart.max()))
+    return total / (len(a) * (len(a) - 1) / 2), largest
+
+
+def _similarity_rows(vectors: Float32) -> Iterator[tuple[int, Float64]]:
+    """Stretches of the (n, n) similarity matrix: the first row's index, (rows, n) float64."""
+    x = vectors.astype(np.float64)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    for start in range(0, len(x), _ROWS):
+        yield start, x[start : start + _ROWS] @ x.T
+
+
+def spearman(a: Sequence[float] | Float64, b: Sequence[float] | Float64) -> float:
+    """Spearman's rank correlation, -1 to 1; NaN where either says the same of everything."""
+    x, y = ranks(a), ranks(b)
+    x, y = x - x.mean(), y - y.mean()
+    scale = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / scale if scale else math.nan
+
+
+def ranks(values: Sequence[float] | Float64) -> Float64:
+    """1 for the smallest value; equal ones share the mean of their ranks: (n,)."""
+    _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    shared: Float64 = (last - (counts - 1) / 2)[inverse]
+    return shared
+
+
+def sample_similarities(reference: Float32, others: Mapping[str, Float32]) -> Similarities:
+    """At most about 2,000 of all pairs, the same for the same input.
+
+    Most pairs of texts have nothing to do with each other, so a plain sample would show one blob;
+    taking as many from each stretch of the scale shows the alike ones too.
+    """
+    first, second = np.triu_indices(len(reference), 1)
+    values = pair_similarities(reference, first, second)
+    chosen = _spread(values)
+    first, second = first[chosen], second[chosen]
+    by_name = {name: pair_similarities(own, first, second) for name, own in others.items()}
+    return Similarities(values[chosen], by_name, first, second)
+
+
+def pair_similarities(vectors: Float32, first: Places, second: Places) -> Float64:
+    """The cosines of rows `first` and rows `second`: (pairs,)."""
+    x = vectors.astype(np.float64)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    if len(first) <= len(x):
+        own: Float64 = np.einsum("pd,pd->p", x[first], x[second])
+        return own
+    result: Float64 = (x @ x.T)[first, second]
+    return result
+
+
+def _spread(values: Float64) -> Places:
+    """Indices of up to _MOST_PAIRS values, as evenly over their range as there are any."""
+    if len(values) <= _MOST_PAIRS:
+        return np.arange(len(values))
+    order = np.argsort(values, kind="stable")
+    edges = np.linspace(values[order[0]], values[order[-1]], _BINS + 1)[1:-1]
+    groups = np.split(order, np.searchsorted(values[order], edges))
+    most = _MOST_PAIRS // _BINS
+    kept = [group[np.linspace(0, len(group) - 1, min(len(group), most)).astype(int)]
+            for group in groups if len(group)]  # fmt: skip
+    return np.concatenate(kept)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgembed import files, signature
-from edgembed.agreement import check_graph
+from edgembed.graphcheck import check_graph
 from edgembed.errors import ArgumentError, BundleError, BundleNotFoundError, IntegrityError
 from edgembed.files import REMEDY, Content
 from edgembed.manifest import FILE_NAME, Manifest, Weights

@@ -20,6 +20,7 @@ from edgembed.outputs import KEEP, Container, EncodeOptions, OutputValue, check_
 from edgembed.pooling import Float32
 from edgembed.precision import Precision
 from edgembed.progress import progress
+from edgembed.promptcheck import PromptCheck
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
 from edgembed.texts import OnError, as_items, as_texts, check_texts, good_indices
@@ -65,6 +66,7 @@ class Embedder(BundleFacts, EncodeForms):
         self._engine = Engine(bundle, dtype, threads, public_key, copy_weights)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts
+        self._check_prompts = PromptCheck(self._prompts)
         if (name := self._prompts.default_name) and shows_info():
             logger().info("default prompt: %r; prompt='' asks for none", self._prompts.texts[name])
         self._engine.check_canaries(canaries)
@@ -151,6 +153,8 @@ class Embedder(BundleFacts, EncodeForms):
         over max_seq_length are cut, with a TruncationWarning. TextError names by index the texts
         that are no text or hold lone surrogates, before any work is done; InferenceError names the
         text for which the model gave no numbers; other wrong arguments raise ArgumentError.
+        A PromptWarning says, once, where a model that was trained with prompts gets a text without
+        one, or puts one before a text that begins with one.
 
         on_error(index, error), if given, is called for each of many texts that would raise one of
         the first two; the others are embedded, and the result has a row for each of them.
@@ -169,6 +173,7 @@ class Embedder(BundleFacts, EncodeForms):
             good = good_indices(texts, on_error)
         failed = partial(_report, on_error, good)
         texts = [texts[index] for index in good]
+        self._check_prompts(prompt is not None or prompt_name is not None, prefix, texts)
         kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value], failed)
         ranges = self.ranges(truncate_dim, normalize_embeddings)
         results = options.finish(kept, self.dimension, ranges)

@@ -16,7 +16,8 @@
 
     EdgembedWarning (UserWarning)
     ├── TruncationWarning              texts longer than max_seq_length were cut
-    └── CanaryWarning                  this machine computes slightly other vectors
+    ├── CanaryWarning                  this machine computes slightly other vectors
+    └── PromptWarning                  a text goes without a prompt, or has two
 
 Each is also the built-in error that a caller would expect, so `except ValueError` around a wrong
 argument works without knowing this module.
@@ -106,3 +107,7 @@ class TruncationWarning(EdgembedWarning):
 
 class CanaryWarning(EdgembedWarning):
     """This machine computes slightly other vectors than the one that exported the bundle."""
+
+
+class PromptWarning(EdgembedWarning):
+    """A model trained with prompts gets a text that has none, or two; said once a model."""

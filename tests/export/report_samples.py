@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from edgembed.agreement import cosines
 from edgembed.manifest import Artifact, Manifest, Source, Weights
 from edgembed.prompts import Prompts
-from edgembed_export.parity import Compared, cosines, summary
+from edgembed_export.parity import Compared, summary
 from edgembed_export.report.measured import Measured
 
 HOSTILE = (

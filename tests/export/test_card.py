@@ -17,8 +17,8 @@ import yaml
 from report_samples import GRAPH, LABELLED, manifest, measured
 
 from edgembed.manifest import Manifest, Source
+from edgembed.page import figures
 from edgembed.prompts import Prompts
-from edgembed_export.report import figures
 from edgembed_export.report.card import languages, model_card
 from edgembed_export.report.snippets import PATH, TEXTS, snippets
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgembed_export.parity import (
-    Compared,
-    Spread,
-    Tolerance,
-    cosines,
-    neighbour_agreement,
-    similarity_error,
-    summary,
-)
+from edgembed.agreement import cosines, neighbour_agreement, similarity_error
+from edgembed_export.parity import Compared, Spread, Tolerance, summary
 
 
 def matrix(*rows: list[float]) -> np.ndarray:

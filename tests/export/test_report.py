@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from report_samples import GRAPH, HOSTILE, INT8, LABELLED, manifest, measured
 
+from edgembed.agreement import sample_similarities
 from edgembed.manifest import Source
-from edgembed_export.report import figures
+from edgembed.page import figures
+from edgembed.page.html import text
 from edgembed_export.report.graphs import left, summary
-from edgembed_export.report.html import text
-from edgembed_export.report.measured import Measured, sample_similarities
+from edgembed_export.report.measured import Measured
 from edgembed_export.report.page import parity_page
 
 MORE = {"labelled": LABELLED, "graph": GRAPH, "int8": INT8}
@@ -200,9 +201,9 @@ def test_similarities_are_spread_over_their_range() -> None:
     torch = generator.normal(size=(200, 8)).astype(np.float32)
     torch[100:] = torch[:100] + 0.1 * torch[100:]  # a hundred pairs that are nearly alike
     sampled = sample_similarities(torch, {"int8": torch})
-    assert 500 < len(sampled.torch) <= 2000
-    assert (sampled.torch > 0.95).sum() >= 40
-    np.testing.assert_array_equal(sampled.torch, sampled.by_dtype["int8"])
+    assert 500 < len(sampled.reference) <= 2000
+    assert (sampled.reference > 0.95).sum() >= 40
+    np.testing.assert_array_equal(sampled.reference, sampled.others["int8"])
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import quantize_embeddings
 
-from edgembed import Embedder, TruncationWarning
+from edgembed import EdgembedWarning, Embedder
 from make_bundles import TEXTS
 from support import BUNDLE_NAMES
 
@@ -57,7 +57,7 @@ def same(own: Any, expected: Any) -> None:
 
 def quietly(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)
+        warnings.simplefilter("ignore", EdgembedWarning)
         return function(*arguments, **named)
 
 

@@ -35,11 +35,11 @@ def _environment(extra: str) -> Environment:
 
 
 # torch comes first and pinned: left to the resolver, pip would take the newest build with CUDA.
-_SENTENCE_TRANSFORMERS = Environment(
-    "sentence-transformers",
-    (("torch==2.13.0",), ("-e", str(ROOT), "sentence-transformers", *_TESTS)),
-    files=(ROOT / "pyproject.toml", ROOT / "requirements" / "libraries.txt"),
-)
+def _with_torch(name: str, *packages: str) -> Environment:
+    files = (ROOT / "pyproject.toml", ROOT / "requirements" / "libraries.txt")
+    return Environment(name, (("torch==2.13.0",), ("-e", *packages, *_TESTS)), files=files)
+
+
 # By library: its environment; its tests are test_LIBRARY.py and its section of docs/libraries.md.
 LIBRARIES = {
     "langchain": _environment("langchain"),
@@ -47,7 +47,10 @@ LIBRARIES = {
     "haystack": _environment("haystack"),
     "chroma": _environment("chroma"),
     "sklearn": _environment("sklearn"),
-    "sentence_transformers": _SENTENCE_TRANSFORMERS,
+    "sentence_transformers": _with_torch(
+        "sentence-transformers", str(ROOT), "sentence-transformers"
+    ),
+    "mteb": _with_torch("mteb", f"{ROOT}[mteb]"),
 }
 
 

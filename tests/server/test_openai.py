@@ -90,10 +90,10 @@ def test_a_model_without_normalize_is_normalised(
     model = embedder("tiny-xlmr", "int8")
     with start(bundles / "tiny-xlmr") as server:
         got = vectors(server.post("/v1/embeddings", {"input": TEXTS[:3]}))
-        expected = model.encode(TEXTS[:3], normalize_embeddings=True)
+        expected = model.encode(TEXTS[:3], prompt="", normalize_embeddings=True)
         assert got.tobytes() == expected.tobytes()
         raw = server.post("/embed", {"inputs": TEXTS[:3], "normalize": False}).floats
-        assert raw.tobytes() == model.encode(TEXTS[:3]).tobytes()
+        assert raw.tobytes() == model.encode(TEXTS[:3], prompt="").tobytes()
 
 
 def test_2048_texts_and_one_more(server: Server, model: Embedder) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgembed.manifest import Manifest
-from edgembed_export.report import figures, graphs
+from edgembed.page import figures
+from edgembed_export.report import graphs
 from edgembed_export.report.snippets import Snippet, snippets
 
 _TAGS = ("edgembed", "sentence-transformers", "onnx", "feature-extraction", "transformers.js")

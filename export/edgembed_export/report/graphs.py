@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgembed_export.report.html import Html, table, tag, text
+from edgembed.page.html import Html, table, tag, text
 
 # The rewriter's patterns, and the quantiser's figures; one that has no words here goes by its name.
 _PATTERNS = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from typing import Any
 
 from edgembed.manifest import Manifest, Source
-from edgembed_export.report import figures, graphs, plots
-from edgembed_export.report.html import Html, document, figure, table, tag, text
+from edgembed.page import figures, style
+from edgembed.page.html import Html, cut, document, figure, table, tag, text
+from edgembed.page.plots import distribution, similarity
+from edgembed_export.report import graphs, plots
 from edgembed_export.report.measured import Measured
 
 _MEANING = (
@@ -18,7 +19,6 @@ _MEANING = (
     "What an application sees is in the other figures: how often the nearest neighbour of a text "
     "among all others stays the same, and by how much the similarity of two texts moves.",
 )
-_SHOWN_CHARACTERS = 300
 
 
 def parity_page(measured: Measured, manifest: Manifest) -> str:
@@ -27,11 +27,10 @@ def parity_page(measured: Measured, manifest: Manifest) -> str:
     manifest: of the bundle that was measured; its model, tools and shape are shown. The same
     arguments and the same matplotlib give the same page.
     """
-    css = (files("edgembed_export.report") / "style.css").read_text("utf-8")
     title = f"Parity report: {manifest.model.id}"
     return document(
         title,
-        css,
+        style(),
         tag("h1", text(title)),
         *_origin(manifest),
         tag("div", *(_verdict(d, measured.report) for d in measured.dtypes), css="verdicts"),
@@ -92,13 +91,13 @@ def _verdict(dtype: str, report: Mapping[str, Any]) -> Html:
 
 def _plots(measured: Measured) -> Iterator[Html]:
     yield figure(
-        plots.distribution(measured),
+        distribution({dtype: measured.distances(dtype) for dtype in measured.dtypes}, "torch"),
         "All texts under all prompts. float32 differs from torch by rounding alone.",
     )
     yield figure(
-        plots.similarity(measured.similarities),
-        f"{len(measured.similarities.torch)} pairs of texts, as many alike as unlike where there "
-        "are any. On the dashed line the bundle says what torch says.",
+        similarity(measured.similarities, "torch", "the bundle"),
+        f"{len(measured.similarities.reference)} pairs of texts, as many alike as "
+        "unlike where there are any. On the dashed line the bundle says what torch says.",
     )
     for dtype in measured.dtypes:
         yield figure(
@@ -136,7 +135,7 @@ def _tables(report: Mapping[str, Any]) -> Iterator[Html]:
 def _worst(report: Mapping[str, Any]) -> Iterator[Html]:
     for dtype, own in report["dtypes"].items():
         rows = [
-            [_cut(w["text"]), figures.prompt(w["prompt"]), str(w["tokens"]),
+            [cut(w["text"]), figures.prompt(w["prompt"]), str(w["tokens"]),
              figures.cosine(w["cosine"])]
             for w in own["worst"]
         ]  # fmt: skip
@@ -146,11 +145,6 @@ def _worst(report: Mapping[str, Any]) -> Iterator[Html]:
             rows,
             words=2,
         )
-
-
-def _cut(value: str) -> str:
-    cut = len(value) - _SHOWN_CHARACTERS
-    return value if cut <= 0 else f"{value[:_SHOWN_CHARACTERS]}… ({cut} characters more)"
 
 
 def _others(report: Mapping[str, Any]) -> Iterator[Html]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from edgembed.cli import (
     bench,
+    compare,
     completion,
     doctor,
     encode,
@@ -29,7 +30,19 @@ from edgembed.cli import (
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.version import __version__
 
-_COMMANDS = (encode, similarity, info, doctor, bench, serve, pack, sign, slim, completion)
+_COMMANDS = (
+    encode,
+    similarity,
+    compare,
+    info,
+    doctor,
+    bench,
+    serve,
+    pack,
+    sign,
+    slim,
+    completion,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """edgembed inside other people's libraries: a module each, behind an extra of the same name.
 
-langchain, llama_index, haystack, chroma, sklearn. Each is a thin class on `encoder.Encoder`, and
-importing it imports its library. docs/libraries.md shows each at work.
+langchain, llama_index, haystack, chroma, sklearn, mteb. Each is a thin class on
+`encoder.Encoder`, and importing it imports its library. docs/libraries.md shows each at work.
 """
 
 from edgembed.errors import MissingExtraError

@@ -7,6 +7,7 @@ from html import escape
 from typing import NewType
 
 Html = NewType("Html", str)
+_SHOWN_CHARACTERS = 300
 
 
 def tag(name: str, *content: Html, css: str = "") -> Html:
@@ -18,6 +19,12 @@ def tag(name: str, *content: Html, css: str = "") -> Html:
 def text(value: str) -> Html:
     """Plain text, escaped; characters that only turn the reading direction around are shown."""
     return Html("".join(_shown(c) for c in escape(value)))
+
+
+def cut(value: str) -> str:
+    """The beginning of a long text, and how much more there is."""
+    more = len(value) - _SHOWN_CHARACTERS
+    return value if more <= 0 else f"{value[:_SHOWN_CHARACTERS]}… ({more} characters more)"
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> Html:

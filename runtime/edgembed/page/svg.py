@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgembed_export.parity import Float64
+from edgembed.agreement import Float64
+from edgembed.errors import MissingExtraError
 
 # Placeholder colours that no default uses, and the CSS variables that they become.
-INK, FAINT = "#010203", "#010204"
-SERIES = {"int8": "#010205", "float32": "#010206"}
-_VARIABLES = {INK: "ink", FAINT: "faint", SERIES["int8"]: "int8", SERIES["float32"]: "float32"}
+INK, FAINT, _INT8, _FLOAT32 = "#010203", "#010204", "#010205", "#010206"
+_VARIABLES = {INK: "ink", FAINT: "faint", _INT8: "int8", _FLOAT32: "float32"}
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text, in the page's own font
     "path.simplify": False,  # it would merge neighbouring dots
@@ -46,8 +46,11 @@ def draw(name: str, title: str, plot: Callable[[Any], None], rows: int = 1) -> s
 
     name: a word that is unique in the page. title: what a screen reader says.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.style import context
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.style import context
+    except ImportError as error:
+        raise MissingExtraError("plots need matplotlib: pip install 'edgembed[compare]'") from error
 
     # "default" first, because the user's own matplotlibrc must not change the page.
     with context(["default", {**_STYLE, "svg.hashsalt": name}]):
@@ -59,7 +62,12 @@ def draw(name: str, title: str, plot: Callable[[Any], None], rows: int = 1) -> s
     return _inline(buffer.getvalue(), title)
 
 
-def dots(axes: Any, x: npt.ArrayLike, y: Float64, dtype: str, size: float = 2.6) -> None:
+def colour(name: str) -> str:
+    """float32 has its own; INT8, and whatever else is compared, the one that stands out."""
+    return _FLOAT32 if name == "float32" else _INT8
+
+
+def dots(axes: Any, x: npt.ArrayLike, y: Float64, name: str, size: float = 2.6) -> None:
     """A scatter as one path: round caps on lines without length, a tenth of the usual bytes."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -68,7 +76,7 @@ def dots(axes: Any, x: npt.ArrayLike, y: Float64, dtype: str, size: float = 2.6)
     if not len(points):
         return
     codes = np.tile([Path.MOVETO, Path.LINETO], len(points) // 2)
-    patch = PathPatch(Path(points, codes), fill=False, color=SERIES[dtype], lw=size,
+    patch = PathPatch(Path(points, codes), fill=False, color=colour(name), lw=size,
                       alpha=0.55, capstyle="round")  # fmt: skip
     axes.add_artist(patch)  # add_patch would look at every point to find the limits
     axes.update_datalim(points)
@@ -85,8 +93,8 @@ def _inline(svg: str, title: str) -> str:
     svg = re.sub(r'\b(?:d|x|y|transform)="[^"]*"', _rounded, svg)
     # A font given by matplotlib would win over the page's.
     svg = re.sub(r"font: ([\d.]+)px[^;\"]*", r"font-size: \1px", svg)
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
+    for placeholder, variable in _VARIABLES.items():
+        svg = svg.replace(placeholder, f"var(--{variable})")
     return re.sub(r"\n\s*", "\n", svg).strip()
 
 

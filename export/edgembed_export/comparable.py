@@ -1,0 +1,38 @@
+"""A checkpoint's folder as one side of `edgembed compare` (an entry point in pyproject.toml)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgembed.pooling import Float32
+from edgembed_export.quiet import quiet
+
+
+class Checkpoint:
+    """sentence-transformers on torch, float32; texts of neighbouring lengths run together."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load it; no code of the checkpoint's own is run, and nothing is fetched."""
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        with quiet():
+            self._model: Any = SentenceTransformer(
+                str(folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"dtype": torch.float32},
+            )
+        self.name = f"{folder.name or folder} (torch)"
+
+    def encode(self, texts: Sequence[str], prompt: str | None) -> Float32:
+        """(n, dim) float32; see edgembed.compare.sides.Side."""
+        named = prompt in self._model.prompts
+        arguments = {"prompt_name" if named else "prompt": prompt}
+        vectors = self._model.encode(list(texts), show_progress_bar=False, **arguments)
+        return np.asarray(vectors, np.float32)

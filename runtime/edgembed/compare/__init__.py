@@ -1,0 +1,1 @@
+"""`edgembed compare`: whether two ways to embed agree, on a user's own texts."""

@@ -1,0 +1,115 @@
+"""benchmarks/quality: its scores by hand, or the long way; its samples and its bars."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support import ROOT
+
+sys.path.append(str(ROOT / "benchmarks" / "quality"))
+import data
+import scores
+from differences import Cell, Row, cells, mean_difference, verdicts
+
+RANDOM = np.random.default_rng(0)
+
+
+def unit(*angles: float) -> np.ndarray:
+    return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+
+
+def test_retrieval_by_hand() -> None:
+    documents = unit(0.0, 0.5, 1.0, 1.5)
+    queries = unit(0.1, 0.6, 0.4)  # nearest: 0; 1; 1, then 0
+    found = scores.retrieval([0, 1, 0], queries, documents)
+    assert found["recall@1"].points() == pytest.approx(100 * 2 / 3)
+    assert found["MRR@10"].points() == pytest.approx(100 * (1 + 1 + 1 / 2) / 3)
+    assert found["NDCG@10"].points() == pytest.approx(100 * (1 + 1 + 1 / math.log2(3)) / 3)
+
+
+def test_what_is_not_among_ten_counts_nothing_and_a_tie_is_no_luck() -> None:
+    documents = unit(*np.linspace(0, 1, 12))
+    assert scores.retrieval([11], unit(0.0), documents)["MRR@10"].points() == 0
+    same = np.ones((3, 2), np.float32)
+    assert scores.retrieval([0], same[:1], same)["recall@1"].points() == 0
+
+
+def test_rank_correlation_sees_the_order_only() -> None:
+    angles = np.linspace(0, 1.5, 20)
+    a, b = unit(*np.zeros(20)), unit(*angles)
+    falling = [float(-value) for value in angles]
+    assert scores.rank_correlation(falling, a, b)["Spearman"].points() == pytest.approx(100)
+
+
+def test_detection_is_the_share_of_pairs_in_the_right_order() -> None:
+    vectors = RANDOM.normal(size=(60, 4)).astype(np.float32)
+    labels = [str(int(value > 0.3)) for value in vectors[:, 0] + RANDOM.normal(size=60)]
+    found = scores.detection(labels, 30, vectors)["ROC AUC"]
+    likely, truth = found.items[:, 0], found.items[:, 1]
+    pairs = [(x > y) + (x == y) / 2 for x in likely[truth == 1] for y in likely[truth == 0]]
+    assert found.points() == pytest.approx(100 * np.mean(pairs))
+
+
+def test_classification_takes_the_better_of_two() -> None:
+    vectors = unit(*np.linspace(0, 3, 40))
+    labels = ["a" if index % 20 < 10 else "b" for index in range(40)]
+    found = scores.classification(labels, 20, vectors)["accuracy"]
+    assert found.items.shape == (20, 2)
+    assert found.points() == 100 * max(found.items.mean(axis=0))
+
+
+def test_a_system_that_is_torch_differs_by_nothing_and_a_worse_one_by_what_it_is_worse() -> None:
+    documents = unit(*np.linspace(0, 1, 30))
+    answers = list(range(30))
+    right = scores.retrieval(answers, documents, documents)["recall@1"]
+    wrong = scores.retrieval(answers, documents[[*range(1, 4), *range(3, 30)]], documents)
+    found = cells({"torch": right, "int8": right, "other": wrong["recall@1"]})
+    assert found["int8"] == Cell(100, 0, 0, 0)
+    own = found["other"]
+    assert own.difference == pytest.approx(-10)
+    assert own.low is not None
+    assert own.high is not None
+    assert own.low < -10 < own.high < 0.1
+
+
+def row(own: float, **more: object) -> Row:
+    by_system = {"torch": Cell(80), "int8": Cell(80 + own, own, own, own)}
+    given = {"own_prompt": True, "counts": True, **more}
+    return Row("T", "f", "none", "m", 10, cells=by_system, **given)  # type: ignore[arg-type]
+
+
+def test_bars() -> None:
+    made = [row(-0.1), row(0.3), row(-9, own_prompt=False, counts=True)]
+    assert mean_difference(made, "int8") == pytest.approx(0.1)
+    kept = {one.name + str(place): one.kept for place, one in enumerate(verdicts(made))}
+    assert list(kept.values()) == [True, False, False, False]
+
+
+def test_samples_are_parts_and_whole_where_there_is_less(tmp_path: Path) -> None:
+    lines = [f"a{i},b{i},{i}" for i in range(20)]
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    whole = data.pairs(path)
+    assert whole.sample(99) == whole
+    few = whole.sample(5)
+    assert few == whole.sample(5)
+    assert [f"{a},{b},{s}" for a, b, s in zip(few.first, few.second, few.labels, strict=True)] == [
+        line for line in lines if line.split(",")[2] in few.labels
+    ]
+
+
+def test_a_search_keeps_each_querys_document(tmp_path: Path) -> None:
+    paragraphs = [
+        {"context": f"c{i}", "qas": [{"question": f"q{i}{j}"} for j in range(3)]} for i in range(4)
+    ]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}), encoding="utf-8")
+    own = data.xquad(path, path).sample(7)
+    assert own.documents == ["c0", "c1", "c2"]
+    assert own.answers == [0, 0, 0, 1, 1, 1, 2]
