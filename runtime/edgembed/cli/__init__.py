@@ -14,11 +14,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from edgembed.cli import bench, completion, doctor, encode, info, serve, similarity, slim
+from edgembed.cli import bench, completion, corpus, doctor, encode, info, serve, similarity, slim
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.version import __version__
 
-_COMMANDS = (encode, similarity, info, doctor, bench, serve, slim, completion)
+_COMMANDS = (encode, similarity, info, doctor, bench, serve, corpus, slim, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,158 @@
+"""A run from beginning to end: plan it or take it up again, spread what is left, sum up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+from edgembed.corpus.bar import bar
+from edgembed.corpus.model import CorpusModel, Output, shared_model
+from edgembed.corpus.places import Place
+from edgembed.corpus.plan import Part, Plan, Source, find, make
+from edgembed.corpus.settings import Settings
+from edgembed.corpus.state import MANIFEST, REFUSED, Record, State
+from edgembed.corpus.worker import Counts, Job
+from edgembed.errors import ArgumentError, EdgembedError
+from edgembed.threads import available_threads
+
+Spread = Callable[[Job, "list[Part]", int, "str | None"], Iterator[Counts]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run has done. before: rows that were finished already when it began."""
+
+    totals: Counts
+    before: int
+    parts: int
+    out: str
+    refused: str
+    manifest: str
+
+    def to_json(self) -> Record:
+        """For programs."""
+        return {**asdict(self), "totals": self.totals._asdict()}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to begin: what decides its output, and the job for its workers."""
+
+    run: Record
+    job: Job
+
+    @property
+    def source(self) -> Source:
+        """The input."""
+        return self.job.source
+
+
+def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
+    bundle: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: Settings = Settings(),  # noqa: B008  (frozen)
+    *,
+    dtype: str | None = None,
+    threads: int | None = None,
+    ray: str | None = None,
+    cache: int = 0,
+    show: bool = False,
+    spread: Spread | None = None,
+) -> Report:
+    """Embed every row of `source` into `out`, or go on with what an earlier process left there.
+
+    source: a file or a folder of Parquet, JSONL or CSV; out: a folder; both paths or URIs of
+    object stores. threads: workers on this machine (default: its CPUs). ray: a cluster's address
+    instead; bundle, source and out must then be reachable by these names on all machines. cache:
+    distinct texts whose vectors are remembered across parts. show: a progress bar on stderr.
+    spread: how parts come to be embedded, `spread.spread` by default.
+
+    Raises ArgumentError where `out` belongs to another run, TextError with on_error="fail", and
+    what loading a bundle raises.
+    """
+    workers = threads or available_threads()
+    prepared = prepare(bundle, source, out, settings, dtype, cache, on_cluster=ray is not None)
+    job = prepared.job
+    state = State(job.out)
+    plan = state.plan(prepared.run, lambda: make(job.source, settings, workers))
+    job = job.with_schema(plan.schema)
+    done = state.finished()
+    before = [Counts(*(record[name] for name in Counts._fields)) for record in done.values()]
+    left = [part for part in plan.parts if part.number not in done]
+    totals = _sum(before)
+    if left:
+        if spread is None:
+            from edgembed.corpus.spread import spread
+        outcomes = spread(job, left, workers, ray)
+        totals = totals.plus(_sum(bar(outcomes, plan.rows, _sum(before), show)))
+    _check(totals, plan)
+    state.finish(prepared.run)
+    names = (job.out.path(name) for name in (REFUSED, MANIFEST))
+    return Report(totals, _sum(before).rows, len(plan.parts), os.fspath(out), *names)
+
+
+def prepare(
+    bundle: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: Settings,
+    dtype: str | None,
+    cache: int,
+    on_cluster: bool,
+) -> Prepared:
+    """Load the bundle, look at the input, and put down what decides the output."""
+    folder = os.fspath(Path(bundle).absolute())
+    model = shared_model(folder, dtype, "warn", cache)
+    prompt = model.resolve(settings.prompt, settings.prompt_name)
+    output = Output(prompt, settings.precision, settings.truncate_dim)
+    model.check(output)
+    found = find(os.fspath(source))
+    place = Place.at(os.fspath(out))
+    if place.root == found.place.root or place.root.startswith(f"{found.place.root}/"):
+        raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
+    about = _about(model, output)
+    run = {
+        "format_version": 1,
+        **about,
+        **{name: getattr(settings, name) for name in ("text", "key", "on_error", "format")},
+        "part_rows": settings.part_rows,
+        "files": [list(file) for file in found.files],
+    }
+    job = Job(folder, model.dtype, model.fingerprint, found, place, None, settings, output,
+              "refuse" if on_cluster else "warn", cache, about)  # fmt: skip
+    return Prepared(run, job)
+
+
+def _about(model: CorpusModel, output: Output) -> dict[str, str]:
+    """What the output's files say of their vectors."""
+    width = min(output.truncate_dim or model.dimension, model.dimension)
+    return {
+        "model": model.source,
+        "fingerprint": model.fingerprint,
+        "dtype": model.dtype,
+        "prompt": output.prompt,
+        "precision": output.precision,
+        "dimension": str(width),
+    }
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    total = Counts()
+    for one in counts:
+        total = total.plus(one)
+    return total
+
+
+def _check(totals: Counts, plan: Plan) -> None:
+    """A last look: every row of the plan is accounted for, once."""
+    if totals.rows != plan.rows or totals.embedded + totals.refused != totals.rows:
+        raise EdgembedError(
+            f"the counts do not add up ({totals}, {plan.rows} rows planned): the input has changed "
+            "while it was read; remove the output and start again"
+        )
+
+
