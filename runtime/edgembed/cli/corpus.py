@@ -125,7 +125,7 @@ def _estimate(args: argparse.Namespace, settings: Settings) -> Estimate:
     from edgembed.threads import available_threads
 
     workers = args.threads or available_threads()
-    job = prepare(args.bundle, args.source, args.out, settings, args.dtype, 0, False).job
+    job = prepare(args.bundle, args.source, args.out, settings, args.dtype, 0, False)
     plan = make(job.source, settings, workers)
     return estimate(job.with_schema(plan.schema), plan, workers)
 
@@ -162,5 +162,3 @@ def _duration(seconds: float) -> str:
     if hours >= 1:
         return f"{hours:,.1f} hours"
     return f"{minutes:.1f} minutes" if minutes >= 1 else f"{seconds:.1f} seconds"
-
-

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgembed.corpus.bar import bar
 from edgembed.corpus.model import CorpusModel, Output, shared_model
 from edgembed.corpus.places import Place
-from edgembed.corpus.plan import Part, Plan, Source, find, make
+from edgembed.corpus.plan import Part, Plan, find, make
 from edgembed.corpus.settings import Settings
 from edgembed.corpus.state import MANIFEST, REFUSED, Record, State
 from edgembed.corpus.worker import Counts, Job
@@ -35,19 +35,6 @@ class Report:
     def to_json(self) -> Record:
         """For programs."""
         return {**asdict(self), "totals": self.totals._asdict()}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run that is ready to begin: what decides its output, and the job for its workers."""
-
-    run: Record
-    job: Job
-
-    @property
-    def source(self) -> Source:
-        """The input."""
-        return self.job.source
 
 
 def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
@@ -75,24 +62,20 @@ def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
     what loading a bundle raises.
     """
     workers = threads or available_threads()
-    prepared = prepare(bundle, source, out, settings, dtype, cache, on_cluster=ray is not None)
-    job = prepared.job
-    state = State(job.out)
-    plan = state.plan(prepared.run, lambda: make(job.source, settings, workers))
-    job = job.with_schema(plan.schema)
-    done = state.finished()
-    before = [Counts(*(record[name] for name in Counts._fields)) for record in done.values()]
-    left = [part for part in plan.parts if part.number not in done]
-    totals = _sum(before)
-    if left:
-        if spread is None:
-            from edgembed.corpus.spread import spread
-        outcomes = spread(job, left, workers, ray)
-        totals = totals.plus(_sum(bar(outcomes, plan.rows, _sum(before), show)))
-    _check(totals, plan)
-    state.finish(prepared.run)
+    job = prepare(bundle, source, out, settings, dtype, cache, ray is not None)
+    if spread is None:
+        from edgembed.corpus.spread import spread
+    with State(job.out) as state:
+        plan = state.plan(job.run, lambda: make(job.source, settings, workers))
+        done = state.finished()
+        before = _sum(Counts(*(r[name] for name in Counts._fields)) for r in done.values())
+        left = [part for part in plan.parts if part.number not in done]
+        outcomes = spread(job.with_schema(plan.schema), left, workers, ray) if left else iter(())
+        totals = before.plus(_sum(bar(outcomes, plan.rows, before, show)))
+        _check(totals, plan)
+        state.finish(job.run)
     names = (job.out.path(name) for name in (REFUSED, MANIFEST))
-    return Report(totals, _sum(before).rows, len(plan.parts), os.fspath(out), *names)
+    return Report(totals, before.rows, len(plan.parts), os.fspath(out), *names)
 
 
 def prepare(
@@ -103,7 +86,7 @@ def prepare(
     dtype: str | None,
     cache: int,
     on_cluster: bool,
-) -> Prepared:
+) -> Job:
     """Load the bundle, look at the input, and put down what decides the output."""
     folder = os.fspath(Path(bundle).absolute())
     model = shared_model(folder, dtype, "warn", cache)
@@ -112,19 +95,30 @@ def prepare(
     model.check(output)
     found = find(os.fspath(source))
     place = Place.at(os.fspath(out))
-    if place.root == found.place.root or place.root.startswith(f"{found.place.root}/"):
+    given = Place.at(os.fspath(source)).root  # a folder, whose files are the input
+    if f"{place.root}/".startswith(f"{given}/"):
         raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
     about = _about(model, output)
+    asked = ("text", "key", "on_error", "format", "part_rows")
     run = {
         "format_version": 1,
         **about,
-        **{name: getattr(settings, name) for name in ("text", "key", "on_error", "format")},
-        "part_rows": settings.part_rows,
+        **{name: getattr(settings, name) for name in asked},
         "files": [list(file) for file in found.files],
     }
-    job = Job(folder, model.dtype, model.fingerprint, found, place, None, settings, output,
-              "refuse" if on_cluster else "warn", cache, about)  # fmt: skip
-    return Prepared(run, job)
+    return Job(
+        folder,
+        dtype,
+        model.fingerprint,
+        found,
+        place,
+        settings,
+        output,
+        "refuse" if on_cluster else "warn",
+        cache,
+        about,
+        run,
+    )
 
 
 def _about(model: CorpusModel, output: Output) -> dict[str, str]:
@@ -154,5 +148,3 @@ def _check(totals: Counts, plan: Plan) -> None:
             f"the counts do not add up ({totals}, {plan.rows} rows planned): the input has changed "
             "while it was read; remove the output and start again"
         )
-
-

@@ -57,6 +57,15 @@ class State:
         self._look()  # now that nobody else writes
         out.sweep(list(self._files))
 
+    def __enter__(self) -> State:
+        """Hold the folder until the block ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it up."""
+        if self._lock is not None:
+            self._lock.close()
+
     def _look(self) -> None:
         self._files = {file.name: file.size for file in self._out.files()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,26 +36,30 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs, on whatever machine it is."""
+    """All that a worker needs, on whatever machine it is.
+
+    about: what the files say of their vectors. run: all that decides the output, for its state.
+    """
 
     bundle: str
     dtype: str | None
     fingerprint: str
     source: Source
     out: Place
-    schema: Any
     settings: Settings
     output: Output
-    canaries: CanaryCheck = "warn"
-    cache: int = 0
-    about: dict[str, str] = field(default_factory=dict)
+    canaries: CanaryCheck
+    cache: int
+    about: dict[str, str]
+    run: dict[str, Any]
+    schema: Any = None
 
     def with_schema(self, schema: Any) -> Job:
         """The same job, of a plan that was made."""
         return replace(self, schema=schema)
 
     def model(self) -> CorpusModel:
-        """The bundle, as it is here; BundleError where it is not the one that the run began with."""
+        """The bundle as it is here; BundleError where it is not the one the run began with."""
         model = shared_model(self.bundle, self.dtype, self.canaries, self.cache)
         if model.fingerprint != self.fingerprint:
             raise BundleError(

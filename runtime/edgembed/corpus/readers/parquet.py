@@ -77,7 +77,9 @@ def _check_text(schema: Any, text: str, file: str) -> None:
         kind = kind.value_type
     readable = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null, _is_view)
     if not any(is_one(kind) for is_one in readable):
-        raise ArgumentError(f"column {text!r} of {file} is {kind}, not text: name another in --text")
+        raise ArgumentError(
+            f"column {text!r} of {file} is {kind}, not text: name another in --text"
+        )
 
 
 def _is_view(kind: Any) -> bool:
