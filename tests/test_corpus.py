@@ -306,7 +306,7 @@ def test_bad_input_is_named(
 
 def test_a_column_that_is_no_text_is_named(bundle: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "in.parquet")
-    with pytest.raises(ArgumentError, match="'text' of in.parquet is int64, not text"):
+    with pytest.raises(ArgumentError, match=r"'text' of in\.parquet is int64, not text"):
         embed(bundle, tmp_path / "in.parquet", tmp_path / "out")
 
 

@@ -156,8 +156,9 @@ def bare(options: argparse.Namespace, source: Path) -> list[str]:
 
 
 def corpus(options: argparse.Namespace, source: Path, bundle: Path | None = None) -> list[str]:
-    return [sys.executable, "-m", "edgembed", "corpus", str(bundle or options.bundle), "--dtype",
-            options.dtype, "--threads", str(options.threads), "--prompt", "", str(source)]  # fmt: skip
+    asked = ["--dtype", options.dtype, "--threads", str(options.threads), "--prompt", ""]
+    command = [sys.executable, "-m", "edgembed", "corpus", *asked]
+    return [*command, str(bundle or options.bundle), str(source)]
 
 
 def run(command: list[str], out: Path) -> Data:

@@ -13,7 +13,7 @@ def bar(outcomes: Iterable[Counts], rows: int, before: Counts, show: bool) -> It
     if not show:
         yield from outcomes
         return
-    from tqdm import tqdm  # comes with Daft
+    from tqdm import tqdm  # comes with Daft; takes long to import
 
     start, tokens = time.monotonic(), 0
     with tqdm(total=rows, initial=before.rows, unit="row", unit_scale=True) as shown:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-
 from edgembed.corpus.bar import bar
 from edgembed.corpus.model import CorpusModel, Output, shared_model
 from edgembed.corpus.places import Place
@@ -16,6 +15,7 @@ from edgembed.corpus.settings import Settings
 from edgembed.corpus.state import MANIFEST, REFUSED, Record, State
 from edgembed.corpus.worker import Counts, Job
 from edgembed.errors import ArgumentError, EdgembedError
+from edgembed.outputs import check_positive
 from edgembed.threads import available_threads
 
 Spread = Callable[[Job, "list[Part]", int, "str | None"], Iterator[Counts]]
@@ -61,10 +61,9 @@ def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
     Raises ArgumentError where `out` belongs to another run, TextError with on_error="fail", and
     what loading a bundle raises.
     """
-    workers = threads or available_threads()
+    workers = _checked(threads, cache)
     job = prepare(bundle, source, out, settings, dtype, cache, ray is not None)
-    if spread is None:
-        from edgembed.corpus.spread import spread
+    spread = spread or _with_daft()
     with State(job.out) as state:
         plan = state.plan(job.run, lambda: make(job.source, settings, workers))
         done = state.finished()
@@ -132,6 +131,19 @@ def _about(model: CorpusModel, output: Output) -> dict[str, str]:
         "precision": output.precision,
         "dimension": str(width),
     }
+
+
+def _checked(threads: int | None, cache: int) -> int:
+    """How many threads; ArgumentError where either is none that can be meant."""
+    check_positive("threads", 1 if threads is None else threads)
+    check_positive("cache", cache or 1)
+    return threads or available_threads()
+
+
+def _with_daft() -> Spread:
+    from edgembed.corpus.spread import spread  # takes long to import, and may not be installed
+
+    return spread
 
 
 def _sum(counts: Iterable[Counts]) -> Counts:

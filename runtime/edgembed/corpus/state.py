@@ -47,12 +47,12 @@ class State:
         self._out = out
         self._files: dict[str, int] = {}
         self._look()
-        if RUN not in self._files:
-            if other := next((name for name in self._files if not name.startswith(_LOCK)), None):
-                raise ArgumentError(
-                    f"{out.root} holds {other} and is no output of edgembed corpus: name a new or "
-                    "an empty folder"
-                )
+        other = next((name for name in self._files if not name.startswith(_LOCK)), None)
+        if RUN not in self._files and other:
+            raise ArgumentError(
+                f"{out.root} holds {other} and is no output of edgembed corpus: name a new or an "
+                "empty folder"
+            )
         self._lock = out.lock(_LOCK)
         self._look()  # now that nobody else writes
         out.sweep(list(self._files))
@@ -93,8 +93,8 @@ class State:
         records = {_number(name): json.loads(data) for name, data in self._contents(names)}
         return {n: r for n, r in records.items() if self._files.get(r["file"]) == r["bytes"]}
 
-    def finish(self, run: Record) -> Record:
-        """Gather what the parts wrote into manifest.json and refused.jsonl; returns the manifest."""
+    def finish(self, run: Record) -> None:
+        """Gather what the parts wrote into manifest.json and refused.jsonl."""
         self._look()
         records = self.finished()
         parts = [{"number": number, **records[number]} for number in sorted(records)]
@@ -102,7 +102,6 @@ class State:
         refused = sorted(name for name in self._files if name.startswith(f"{_FOLDER}/refused/"))
         self._out.write(REFUSED, b"".join(data for _, data in self._contents(refused)))
         self._out.write(MANIFEST, (json.dumps(manifest, ensure_ascii=False) + "\n").encode())
-        return manifest
 
     def _contents(self, names: Iterable[str]) -> list[tuple[str, bytes]]:
         names = list(names)

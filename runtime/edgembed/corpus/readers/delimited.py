@@ -77,6 +77,8 @@ def _spans(place: Place, file: str, begin: int, rows: int) -> list[Span]:
 def _parse(place: Place, span: Span, names: list[str], kinds: dict[str, Any]) -> Any:
     with place.open(span.file) as stream:
         raw = stream.read_at(span.size, span.start)
+    if not raw:
+        return pa.schema([(name, kinds.get(name, pa.null())) for name in names]).empty_table()
     try:
         return pa_csv.read_csv(
             pa.BufferReader(raw),

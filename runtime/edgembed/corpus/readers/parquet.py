@@ -47,7 +47,8 @@ def _open(stream: Any, file: str) -> Any:
 
 def _batches(opened: Any, span: Span) -> Iterator[Any]:
     """The span's rows: batch after batch of the row groups around it, and no more of them."""
-    groups, place, skip = [], 0, 0
+    groups: list[int] = []
+    place = skip = 0
     for number in range(opened.metadata.num_row_groups):
         rows = opened.metadata.row_group(number).num_rows
         if place < span.first + span.rows and place + rows > span.first:

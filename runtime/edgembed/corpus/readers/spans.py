@@ -97,7 +97,19 @@ def line_spans(
     quoted: a line end between double quotes is none (CSV, where a quote inside is doubled).
     at_once: bytes to read at a time.
     """
-    start = ends = last = parity = offset = 0
+    start = count = last = 0
+    for end in _line_ends(stream, quoted, at_once):
+        if count == rows or (count and end - start > SPAN_BYTES):
+            yield start, last - start, count
+            start, count = last, 0
+        count, last = count + 1, end
+    if count:
+        yield start, last - start, count
+
+
+def _line_ends(stream: Any, quoted: bool, at_once: int) -> Iterator[int]:
+    """Where each line ends, its end included; the last one may have none."""
+    parity = offset = last = 0
     while block := stream.read(at_once):
         data = np.frombuffer(block, np.uint8)
         is_end = data == 10
@@ -105,13 +117,8 @@ def line_spans(
             inside = (np.cumsum(data == 34) + parity) & 1
             parity = int(inside[-1])
             is_end &= inside == 0
-        for end in (np.flatnonzero(is_end) + offset + 1).tolist():
-            if ends == rows or (ends and end - start > SPAN_BYTES):
-                yield start, last - start, ends
-                start, ends = last, 0
-            ends, last = ends + 1, end
+        for last in (np.flatnonzero(is_end) + offset + 1).tolist():
+            yield last
         offset += len(data)
-    if offset > last:  # a last line without an end
-        ends, last = ends + 1, offset
-    if last > start:
-        yield start, last - start, ends
+    if offset > last:
+        yield offset
