@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from edgembed.corpus.run import Report
 from edgembed.corpus.worker import Counts, Job, embed_part
 
 
-def serial(job: Job, parts: Sequence[Part], threads: int, ray: str | None) -> Iterator[Counts]:
+def serial(
+    job: Job, parts: Sequence[Part], threads: int, ray: str | None
+) -> Generator[Counts, None, None]:
     """Parts one after another in this process, in Daft's place."""
     for part in parts:
         yield embed_part(job, part)

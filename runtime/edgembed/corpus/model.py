@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edgembed.corpus.halt import never
 from edgembed.engine import CanaryCheck, Embedding, Engine
 from edgembed.errors import ArgumentError
 from edgembed.facts import BundleFacts
@@ -80,10 +81,15 @@ class CorpusModel(BundleFacts):
                 "again, or take float32 or binary"
             )
 
-    def vectors(self, texts: Sequence[str], output: Output) -> Vectors:
-        """Embed texts, each distinct one once; numbers do not depend on what else is there."""
+    def vectors(
+        self, texts: Sequence[str], output: Output, check: Callable[[], None] = never
+    ) -> Vectors:
+        """Embed texts, each distinct one once; numbers do not depend on what else is there.
+
+        check: called between runs of the model, and may raise.
+        """
         distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        ones = self._ones(list(distinct), output.prompt)
+        ones = self._ones(list(distinct), output.prompt, check)
         options = EncodeOptions("sentence_embedding", output.precision, output.truncate_dim,
                                 False, "array")  # fmt: skip
         matrix = options.finish(
@@ -94,13 +100,14 @@ class CorpusModel(BundleFacts):
         cut = np.fromiter((one.cut for one in ones), np.bool_, len(ones))
         return Vectors(matrix[order], tokens[order], int(cut[order].sum()))
 
-    def _ones(self, texts: list[str], prompt: str) -> list[One]:
+    def _ones(self, texts: list[str], prompt: str, check: Callable[[], None]) -> list[One]:
         known = self._remembered(texts)
         new = [text for text in texts if text not in known]
         prompted = [prompt + text for text in new] if prompt else new
         skip = self._engine.skipped_tokens(prompt)
         for index, one in self._engine.embed_many(prompted, skip, _keep):
             known[new[index]] = one
+            check()
         self._remember({text: known[text] for text in new})
         return [known[text] for text in texts]
 

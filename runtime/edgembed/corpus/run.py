@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.outputs import check_positive
 from edgembed.threads import available_threads
 
-Spread = Callable[[Job, "list[Part]", int, "str | None"], Iterator[Counts]]
+Spread = Callable[[Job, "list[Part]", int, "str | None"], Generator[Counts, None, None]]
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,10 @@ def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
         done = state.finished()
         before = _sum(Counts(*(r[name] for name in Counts._fields)) for r in done.values())
         left = [part for part in plan.parts if part.number not in done]
-        outcomes = spread(job.with_schema(plan.schema), left, workers, ray) if left else iter(())
-        totals = before.plus(_sum(bar(outcomes, plan.rows, before, show)))
+        totals = before
+        if left:
+            with closing(spread(job.with_schema(plan.schema), left, workers, ray)) as outcomes:
+                totals = before.plus(_sum(bar(outcomes, plan.rows, before, show)))
         _check(totals, plan)
         state.finish(job.run)
     names = (job.out.path(name) for name in (REFUSED, MANIFEST))

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from edgembed import errors
+from edgembed.corpus.halt import Halt, Halted, working
 from edgembed.corpus.plan import Part
 from edgembed.corpus.readers.spans import Span
 from edgembed.corpus.worker import Counts, Job, embed_part
@@ -43,8 +44,8 @@ except ImportError as error:
 class _Worker:
     """What Daft makes once for each worker; the model is loaded with the first part."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, run: int) -> None:
+        self._job, self._run = job, run
 
     @daft.method.batch(return_dtype=daft.DataType.string(), batch_size=1)
     def embed(self, parts: Any) -> list[str]:
@@ -53,16 +54,19 @@ class _Worker:
     def _outcome(self, part: list[Any]) -> dict[str, Any]:
         number, *span = part
         try:
-            return {"counts": embed_part(self._job, Part(number, Span(*span)))}
-        except (EdgembedError, OSError) as error:
+            with working(self._run) as check:
+                return {"counts": embed_part(self._job, Part(number, Span(*span)), check)}
+        except (EdgembedError, OSError, Halted) as error:
             return {"error": str(error), "kind": type(error).__name__}
 
 
-def spread(job: Job, parts: Sequence[Part], threads: int, ray: str | None) -> Iterator[Counts]:
-    """What became of each part, roughly in their order, as they are finished.
+def spread(
+    job: Job, parts: Sequence[Part], threads: int, ray: str | None
+) -> Generator[Counts, None, None]:
+    """What became of each part, in their order, as they are finished.
 
     threads: workers on this machine. ray: a cluster's address ("auto": the one of this machine)
-    in place of it. Raises what a worker met, of the kind that it was.
+    in place of it. Raises what a worker met, of the kind that it was; the others are stopped then.
     """
     if ray is None:
         _use_threads(threads)
@@ -71,9 +75,14 @@ def spread(job: Job, parts: Sequence[Part], threads: int, ray: str | None) -> It
     frame = daft.from_pydict({"part": [json.dumps([part.number, *part.span]) for part in parts]})
     if ray is not None:
         frame = frame.into_partitions(len(parts))  # a task each, to be repeated by itself
-    for batch in frame.select(_Worker(job).embed(frame["part"])).to_arrow_iter():
-        for text in batch.column(0).to_pylist():
-            yield _counts(json.loads(text))
+    halt = Halt()
+    outcomes = _Worker(job, halt.number).embed(frame["part"])
+    try:
+        for batch in frame.select(outcomes).to_arrow_iter():
+            for text in batch.column(0).to_pylist():
+                yield _counts(json.loads(text))
+    finally:
+        halt.stop()
 
 
 def _counts(outcome: dict[str, Any]) -> Counts:

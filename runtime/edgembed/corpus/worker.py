@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from edgembed.corpus import state
 from edgembed.corpus.arrow import pa
+from edgembed.corpus.halt import never
 from edgembed.corpus.model import CorpusModel, Output, shared_model
 from edgembed.corpus.places import Place
 from edgembed.corpus.plan import Part, Source
@@ -69,16 +71,17 @@ class Job:
         return model
 
 
-def embed_part(job: Job, part: Part) -> Counts:
+def embed_part(job: Job, part: Part, check: Callable[[], None] = never) -> Counts:
     """Embed one part and put its files in their places, the one that says it is finished last.
 
-    TextError with on_error="fail" where a row cannot be embedded.
+    check: asked now and then; raises Halted where the part is to be left. TextError with
+    on_error="fail" where a row cannot be embedded.
     """
     rows = job.source.read(part.span, job.settings.text, job.schema)
     refused = _refused(job, part, rows)
     if refused and job.settings.on_error == "fail":
         raise TextError(f"{_where(refused[0])}: to go on without such rows: --on-error skip")
-    table, column, counts = _embedded(job, part, rows)
+    table, column, counts = _embedded(job, part, rows, check)
     name = part.output(job.settings.format)
     data = serialize(job.settings.format, table, column, job.about)
     if refused:
@@ -89,11 +92,13 @@ def embed_part(job: Job, part: Part) -> Counts:
     return counts
 
 
-def _embedded(job: Job, part: Part, rows: Rows) -> tuple[Any, Any, Counts]:
+def _embedded(
+    job: Job, part: Part, rows: Rows, check: Callable[[], None]
+) -> tuple[Any, Any, Counts]:
     """The table to write, its embedding column, and the counts."""
     texts = [text for text in rows.texts if text is not None]
     try:
-        vectors = job.model().vectors(texts, job.output)
+        vectors = job.model().vectors(texts, job.output, check)
     except InferenceError as error:
         span = part.span
         raise InferenceError(f"{span.file}, rows from {span.first}: {error}") from error
