@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,13 +84,6 @@ class Place:
         with replacing(path) as file:
             file.write(data)
 
-    def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
-        try:
-            self.filesystem.delete_file(self.path(name))
-        except FileNotFoundError:
-            return
-
     def lock(self, name: str) -> Any:
         """Hold a lock file until the process ends; ArgumentError where another one does.
 
@@ -115,8 +108,8 @@ class Place:
             ) from error
         return handle
 
-    def sweep(self, names: list[str]) -> None:
+    def sweep(self, patterns: Sequence[str]) -> None:
         """Remove what a killed process left of files that were not in their places yet."""
-        for name in names:
-            if self.local and os.path.basename(name).startswith("."):  # noqa: PTH119
-                self.remove(name)
+        for pattern in patterns if self.local else ():
+            for path in Path(self.root).glob(pattern):
+                path.unlink(missing_ok=True)

@@ -54,8 +54,8 @@ class State:
                 "empty folder"
             )
         self._lock = out.lock(_LOCK)
-        self._look()  # now that nobody else writes
-        out.sweep(list(self._files))
+        out.sweep([f"{_FOLDER}/**/.*.*", "**/.part-*"])  # now that nobody else writes
+        self._look()
 
     def __enter__(self) -> State:
         """Hold the folder until the block ends."""
