@@ -42,7 +42,7 @@ def output(out: Path) -> pa.Table:
 def vectors(table: pa.Table) -> np.ndarray:
     """The embedding column, (n, width); rows without one are left out."""
     column = table.column("embedding").combine_chunks()
-    return np.asarray(column.flatten()).reshape(-1, column.type.list_size)
+    return np.asarray(column.flatten()).reshape(len(column) - column.null_count, -1)
 
 
 def expected(bundle: Path, texts: Sequence[str], **options: Any) -> np.ndarray:

@@ -147,6 +147,7 @@ def test_or_are_kept_with_a_null(bundle: Path, tmp_path: Path) -> None:
     assert report.totals[:3] == (7, 2, 5)
     got = output(tmp_path / "out")
     assert got.column("n").to_pylist() == [1.0, 2.5, None, 4.0, 5.0, 6.0, 7.0]
+    assert got.schema.field("embedding").type == pa.list_(pa.float32())
     embeddings = got.column("embedding").to_pylist()
     assert [vector is None for vector in embeddings] == [False, *[True] * 5, False]
     np.testing.assert_array_equal(vectors(got), expected(bundle, ["one", "seven"]))

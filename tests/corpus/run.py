@@ -30,8 +30,8 @@ def _environment(name: str, *packages: str) -> Environment:
 
 
 ENVIRONMENTS = {
-    "daft": _environment("daft", "ray[data]", "moto[server]", "boto3"),
-    "spark": _environment("spark", "pyspark", "pandas"),
+    "daft": _environment("daft", "ray[data]", "pandas", "moto[server]", "boto3"),
+    "spark": _environment("spark", "pyspark", "pandas<3"),
     "indexes": _environment("indexes", "lancedb", "qdrant-client", "usearch", "faiss-cpu"),
 }
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from edgembed.corpus.plan import Part, Plan
 from edgembed.corpus.worker import Job
 from edgembed.corpus.writers import embedding_column, serialize
@@ -46,7 +44,7 @@ def estimate(job: Job, plan: Plan, workers: int) -> Estimate:
         start = time.monotonic()
         vectors = job.model().vectors(own, job.output)
         spent += time.monotonic() - start
-        column = embedding_column(vectors.matrix, np.zeros(len(own), np.bool_))
+        column = embedding_column(vectors.matrix)
         kept = table.slice(0, len(own))
         size += serialize(job.settings.format, kept, column, job.about).size
         rows, texts = rows + len(table), texts + len(own)

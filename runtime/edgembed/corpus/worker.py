@@ -17,7 +17,7 @@ from edgembed.corpus.places import Place
 from edgembed.corpus.plan import Part, Source
 from edgembed.corpus.readers.spans import Rows
 from edgembed.corpus.settings import Settings
-from edgembed.corpus.writers import embedding_column, serialize
+from edgembed.corpus.writers import embedding_column, nullable_column, serialize
 from edgembed.engine import CanaryCheck
 from edgembed.errors import BundleError, InferenceError, TextError
 
@@ -107,11 +107,9 @@ def _embedded(
         len(rows.texts), len(texts), int(missing.sum()), vectors.cut, int(vectors.tokens.sum())
     )
     if job.settings.on_error == "null":
-        matrix = np.zeros((len(missing), vectors.matrix.shape[1]), vectors.matrix.dtype)
-        matrix[~missing] = vectors.matrix
-        return rows.table, embedding_column(matrix, missing), counts
+        return rows.table, nullable_column(vectors.matrix, missing), counts
     table = rows.table.filter(pa.array(~missing)) if missing.any() else rows.table
-    return table, embedding_column(vectors.matrix, np.zeros(len(texts), np.bool_)), counts
+    return table, embedding_column(vectors.matrix), counts
 
 
 def _refused(job: Job, part: Part, rows: Rows) -> list[dict[str, Any]]:

@@ -14,11 +14,23 @@ from edgembed.corpus.settings import EMBEDDING
 from edgembed.errors import ArgumentError
 
 
-def embedding_column(matrix: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> Any:
-    """(n, width) as a fixed-size list column of the same numbers, null where there is none."""
-    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1))
-    mask = pa.array(missing) if missing.any() else None
-    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1], mask=mask)
+def embedding_column(matrix: npt.NDArray[Any]) -> Any:
+    """(n, width) as a column of fixed-size lists of the same numbers."""
+    return pa.FixedSizeListArray.from_arrays(_flat(matrix), matrix.shape[1])
+
+
+def nullable_column(matrix: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> Any:
+    """The same for len(missing) rows, null where missing; matrix has the others, in their order.
+
+    As lists of any size: pyarrow before 26 cannot read a fixed-size list that is null.
+    """
+    ends = np.concatenate([[0], np.cumsum(~missing)]) * matrix.shape[1]
+    offsets = pa.array(ends.astype(np.int32), mask=np.append(missing, False))
+    return pa.ListArray.from_arrays(offsets, _flat(matrix))
+
+
+def _flat(matrix: npt.NDArray[Any]) -> Any:
+    return pa.array(np.ascontiguousarray(matrix).reshape(-1))
 
 
 def serialize(format_: str, table: Any, column: Any, about: Mapping[str, str]) -> Any:
@@ -68,9 +80,10 @@ def _csv(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
 
 def _as_texts(column: Any) -> list[str | None]:
     """Each vector as a JSON array: float32's own shortest digits, which read back bit for bit."""
-    digits = column.flatten().cast(pa.string()).to_pylist()
-    width, place, texts = column.type.list_size, 0, list[str | None]()
-    for valid in column.is_valid().to_pylist():  # flatten leaves out what is null
-        texts.append(f"[{', '.join(digits[place : place + width])}]" if valid else None)
-        place += width * valid
+    digits = column.flatten().cast(pa.string()).to_pylist()  # those of null lists are not in it
+    valid = column.is_valid().to_pylist()
+    width, place, texts = len(digits) // max(sum(valid), 1), 0, list[str | None]()
+    for there in valid:
+        texts.append(f"[{', '.join(digits[place : place + width])}]" if there else None)
+        place += width * there
     return texts
