@@ -47,7 +47,7 @@ class State:
         self._out = out
         self._files: dict[str, int] = {}
         self._look()
-        other = next((name for name in self._files if not name.startswith(_LOCK)), None)
+        other = next((name for name in self._files if not name.startswith(f"{_FOLDER}/")), None)
         if RUN not in self._files and other:
             raise ArgumentError(
                 f"{out.root} holds {other} and is no output of edgembed corpus: name a new or an "
