@@ -156,7 +156,9 @@ def test_other_settings_are_refused_by_name(
 
 def test_another_bundle_is_refused(bundles: Path, source: Path, tmp_path: Path) -> None:
     embed(bundles / "tiny-frida", source, tmp_path / "out")
-    with pytest.raises(ArgumentError, match=r"fingerprint was .*; model was 'tiny-frida', not 'tiny-cls'"):
+    with pytest.raises(
+        ArgumentError, match=r"fingerprint was .*; model was 'tiny-frida', not 'tiny-cls'"
+    ):
         embed(bundles / "tiny-cls", source, tmp_path / "out")
 
 

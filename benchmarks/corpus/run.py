@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--ways-rows", type=int, default=20_000)
     parser.add_argument("--memory-rows", type=int, default=1_000_000)
     parser.add_argument("--memory-bundle", type=Path, help="default: BUNDLE")
+    parser.add_argument("--distinct", type=int, help="distinct texts in the rows of memory")
     parser.add_argument("--only", choices=("throughput", "ways", "memory"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
     options = parser.parse_args()
@@ -114,7 +115,7 @@ def ways(options: argparse.Namespace, work: Path) -> Data:
 
 def memory(options: argparse.Namespace, work: Path) -> Data:
     bundle = options.memory_bundle or options.bundle
-    source = texts(work / "in.parquet", options.memory_rows, options.words)
+    source = texts(work / "in.parquet", options.memory_rows, options.words, options.distinct)
     command = corpus(options, source, bundle)
     process = subprocess.Popen([*command, str(work / "out")])
     points: list[tuple[int, int]] = []
@@ -128,18 +129,19 @@ def memory(options: argparse.Namespace, work: Path) -> Data:
     parts = len(list((work / "out").glob("part-*.parquet")))
     share = options.memory_rows / parts
     return {"bundle": bundle.name, "dtype": options.dtype, "rows": options.memory_rows,
-            "threads": options.threads, "parts": parts,
+            "threads": options.threads, "parts": parts, "distinct": options.distinct,
             "resident": [[round(done * share), value] for done, value in points]}  # fmt: skip
 
 
-def texts(path: Path, rows: int, words: float) -> Path:
-    """A Parquet file of an id, a text, and a column to be kept."""
+def texts(path: Path, rows: int, words: float, distinct: int | None = None) -> Path:
+    """A Parquet file of ids and texts, of which so many are distinct (None: all)."""
     known = TEXTS.read_text(encoding="utf-8").split()
     generator = random.Random(20)
     with pq.ParquetWriter(path, pa.schema({"id": pa.int64(), "text": pa.string()})) as writer:
+        few = [_text(known, generator, words, i) for i in range(distinct or 0)]
         for first in range(0, rows, 50_000):
             ids = range(first, min(first + 50_000, rows))
-            own = [_text(known, generator, words, i) for i in ids]
+            own = [few[i % len(few)] if few else _text(known, generator, words, i) for i in ids]
             writer.write_table(pa.table({"id": ids, "text": own}, schema=writer.schema))
     return path
 
@@ -226,8 +228,8 @@ def _read(options: argparse.Namespace, name: str) -> Data | None:
 
 
 def _shown(options: argparse.Namespace) -> list[str]:
-    return [f"--{k} {v}" for k, v in vars(options).items()
-            if k in ("dtype", "threads", "rows", "rounds", "words")]  # fmt: skip
+    return [f"--{k.replace('_', '-')} {v}" for k, v in vars(options).items()
+            if v is not None and k not in ("bundle", "memory_bundle", "out")]  # fmt: skip
 
 
 REPORTS = {

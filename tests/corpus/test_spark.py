@@ -16,7 +16,7 @@ import pytest
 from corpora import expected, lines
 
 # What docs/scale.md shows.
-SCRIPT = '''
+SCRIPT = """
 import sys
 from collections.abc import Iterator
 import pandas as pd
@@ -35,7 +35,7 @@ def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         yield pd.Series(list(model.encode(texts.tolist())))
 
 spark.read.parquet(source).withColumn("embedding", embed("text")).write.parquet(out)
-'''
+"""
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer")
