@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgembed import files, signature
-from edgembed.graphcheck import check_graph
 from edgembed.errors import ArgumentError, BundleError, BundleNotFoundError, IntegrityError
 from edgembed.files import REMEDY, Content
+from edgembed.graphcheck import check_graph
 from edgembed.manifest import FILE_NAME, Manifest, Weights
 
 _MAX_MANIFEST_BYTES = 2**20  # what is parsed takes thirty times as much memory, at worst

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from edgembed.agreement import check_graph
 from edgembed.errors import EdgembedError
+from edgembed.graphcheck import check_graph
 from edgembed.manifest import Manifest
 from edgembed.tokenizerfile import parse
 

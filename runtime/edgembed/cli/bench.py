@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgembed.cli.options import Commands, add_command
-from edgembed.cli.outputs import replacing
+from edgembed.replacing import replacing
 
 
 def add(commands: Commands) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.inputs import Record, read_records
 from edgembed.cli.options import Commands, add_command, add_model_options, load, prompt_argument
-from edgembed.cli.outputs import FORMATS, check_fields, replacing, write
+from edgembed.cli.outputs import FORMATS, check_fields, write
 from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
+from edgembed.replacing import replacing
 
 if TYPE_CHECKING:
     from edgembed import Embedder

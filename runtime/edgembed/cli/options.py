@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgembed import Embedder
+    from edgembed.facts import BundleFacts
 
 Commands = Any  # argparse's sub-parsers object has no public type
 
@@ -54,7 +55,7 @@ def load(args: argparse.Namespace) -> Embedder:
     return Embedder(args.bundle, dtype=args.dtype, threads=args.threads, public_key=args.public_key)
 
 
-def prompt_argument(model: Embedder, name_or_text: str | None) -> dict[str, Any]:
+def prompt_argument(model: BundleFacts, name_or_text: str | None) -> dict[str, Any]:
     """--prompt as keyword for encode: a name where it is one, else the text itself.
 
     Says on stderr which prompt is put before the texts when it was not spelled out.

@@ -1,12 +1,9 @@
-"""Writing vectors: npy, jsonl or parquet, to a stream or, whole or not at all, to a file."""
+"""Writing vectors: npy, jsonl or parquet, to a stream."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgembed.cli.inputs import Record
@@ -72,23 +69,3 @@ _WRITERS: dict[str, Callable[[BinaryIO, list[Record], Matrix], None]] = {
     "parquet": _write_parquet,
 }
 FORMATS = tuple(_WRITERS)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and leaves no trace else."""
-    import tempfile  # a tenth of what --help takes
-
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp's is private
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,0 +1,89 @@
+"""A part's file: all columns of the input, and the embedding behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgembed.corpus.arrow import pa, pa_csv, pq
+from edgembed.corpus.settings import EMBEDDING
+from edgembed.errors import ArgumentError
+
+
+def embedding_column(matrix: npt.NDArray[Any]) -> Any:
+    """(n, width) as a column of fixed-size lists of the same numbers."""
+    return pa.FixedSizeListArray.from_arrays(_flat(matrix), matrix.shape[1])
+
+
+def nullable_column(matrix: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> Any:
+    """The same for len(missing) rows, null where missing; matrix has the others, in their order.
+
+    As lists of any size: pyarrow before 26 cannot read a fixed-size list that is null.
+    """
+    ends = np.concatenate([[0], np.cumsum(~missing)]) * matrix.shape[1]
+    offsets = pa.array(ends.astype(np.int32), mask=np.append(missing, False))
+    return pa.ListArray.from_arrays(offsets, _flat(matrix))
+
+
+def _flat(matrix: npt.NDArray[Any]) -> Any:
+    return pa.array(np.ascontiguousarray(matrix).reshape(-1))
+
+
+def serialize(format_: str, table: Any, column: Any, about: Mapping[str, str]) -> Any:
+    """The bytes of a file with a table's columns and the embedding; about: Parquet's metadata."""
+    sink = pa.BufferOutputStream()
+    {"parquet": _parquet, "jsonl": _jsonl, "csv": _csv}[format_](sink, table, column, about)
+    return sink.getvalue()
+
+
+def _parquet(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
+    metadata = {**(table.schema.metadata or {}), **{f"edgembed.{k}": v for k, v in about.items()}}
+    whole = table.append_column(EMBEDDING, column).replace_schema_metadata(metadata)
+    floats = pa.types.is_floating(column.type.value_type)
+    pq.write_table(
+        whole,
+        sink,
+        compression="zstd",
+        # Measured on 384 float32 a row: 16 % smaller, and no time lost on a dictionary.
+        use_dictionary=_plain(table),
+        use_byte_stream_split=[f"{EMBEDDING}.list.element"] if floats else False,
+    )
+
+
+def _plain(table: Any) -> list[str]:
+    """The columns that are no lists or structs, by the names that Parquet has for them."""
+    return [name for name in table.schema.names if not pa.types.is_nested(table.field(name).type)]
+
+
+def _jsonl(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
+    del about
+    for row, vector in zip(table.to_pylist(), _as_texts(column), strict=True):
+        fields = json.dumps(row, ensure_ascii=False, default=str)
+        comma = ", " if row else ""
+        sink.write(f'{fields[:-1]}{comma}"{EMBEDDING}": {vector or "null"}}}\n'.encode())
+
+
+def _csv(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
+    del about
+    whole = table.append_column(EMBEDDING, pa.array(_as_texts(column), pa.string()))
+    try:
+        pa_csv.write_csv(whole, sink)
+    except pa.ArrowException as error:
+        raise ArgumentError(
+            f"a column of the input has no place in a CSV file ({error}): take --format parquet"
+        ) from error
+
+
+def _as_texts(column: Any) -> list[str | None]:
+    """Each vector as a JSON array: float32's own shortest digits, which read back bit for bit."""
+    digits = column.flatten().cast(pa.string()).to_pylist()  # those of null lists are not in it
+    valid = column.is_valid().to_pylist()
+    width, place, texts = len(digits) // max(sum(valid), 1), 0, list[str | None]()
+    for there in valid:
+        texts.append(f"[{', '.join(digits[place : place + width])}]" if there else None)
+        place += width * there
+    return texts

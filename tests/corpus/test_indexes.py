@@ -1,0 +1,119 @@
+"""`--to`: indexes by the real libraries, opened again by them alone, and searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from corpora import embed, expected, lines
+from edgembed import ArgumentError
+from edgembed.corpus.indexes import INDEXES, write_index
+from support import python
+
+COUNT, NEAR = 400, 10
+
+
+@pytest.fixture
+def bundle(bundles: Path) -> Path:
+    """Real weights: those of the others know few words, and many texts have one vector."""
+    return bundles / "minilm"
+
+
+Search = Callable[[Path, np.ndarray], list[str]]
+
+
+def lancedb(folder: Path, query: np.ndarray) -> list[str]:
+    import lancedb
+
+    table = lancedb.connect(folder).open_table("corpus")
+    found = table.search(query).distance_type("cosine").limit(NEAR).to_list()
+    assert all(row["text"] == lines(COUNT)[row["id"]] for row in found)
+    return [row["text"] for row in found]
+
+
+def qdrant(folder: Path, query: np.ndarray) -> list[str]:
+    from qdrant_client import QdrantClient
+
+    client = QdrantClient(path=str(folder))
+    try:
+        points = client.query_points("corpus", query=query.tolist(), limit=NEAR).points
+    finally:
+        client.close()
+    assert all(point.payload["text"] == lines(COUNT)[point.payload["id"]] for point in points)
+    return [point.payload["text"] for point in points]
+
+
+def usearch(folder: Path, query: np.ndarray) -> list[str]:
+    from usearch.index import Index
+
+    index = Index.restore(str(folder / "index.usearch"), view=True)
+    assert len(index) == COUNT
+    return rows(folder, index.search(query, NEAR).keys)
+
+
+def faiss(folder: Path, query: np.ndarray) -> list[str]:
+    import faiss
+
+    index = faiss.read_index(str(folder / "index.faiss"))
+    assert index.ntotal == COUNT
+    _, found = index.search((query / np.linalg.norm(query))[None, :], NEAR)
+    return rows(folder, found[0])
+
+
+def rows(folder: Path, ids: np.ndarray) -> list[str]:
+    texts = pq.read_table(folder / "rows.parquet").column("text")
+    return [texts[int(i)].as_py() for i in ids]
+
+
+SEARCH: dict[str, Search] = {
+    "lancedb": lancedb, "qdrant": qdrant, "usearch": usearch, "faiss": faiss,
+}  # fmt: skip
+
+
+def test_every_kind_is_here() -> None:
+    assert set(SEARCH) == set(INDEXES)
+
+
+@pytest.mark.parametrize("on_error", ["skip", "null"])
+@pytest.mark.parametrize("kind", SEARCH)
+def test_what_is_written_is_found(
+    bundle: Path, source: Path, tmp_path: Path, kind: str, on_error: str
+) -> None:
+    out, texts = tmp_path / "out", lines(COUNT)
+    embed(bundle, source, out, part_rows=70, on_error=on_error)
+    folder = write_index(kind, str(out))
+    assert folder == out / "_index" / kind
+    every = expected(bundle, texts)
+    for number in (0, 150, 399):
+        found = SEARCH[kind](folder, every[number])
+        near = np.argsort(-(every @ every[number]), kind="stable")[:NEAR]
+        assert found[0] == texts[number]
+        # An HNSW graph may miss one; those that search every vector may not.
+        missed = {texts[i] for i in near[:-1]} - set(found)  # the last may be one of two as near
+        assert len(missed) <= (2 if kind == "usearch" else 0), missed
+
+
+def test_the_command(bundle: Path, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time it is written anew
+        done = python("-W", "ignore", "-m", "edgembed", "corpus", bundle, source, out,
+                      "--to", "faiss")  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+        assert str(out / "_index" / "faiss").encode() in done.stderr
+    assert faiss(out / "_index" / "faiss", expected(bundle, lines(3))[2])[0] == lines(3)[2]
+    # Nothing of it is taken for data.
+    assert len(pq.read_table(out)) == COUNT
+
+
+def test_what_is_refused(bundle: Path, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="no finished"):
+        write_index("faiss", str(tmp_path))
+    embed(bundle, source, tmp_path / "out", precision="binary")
+    with pytest.raises(ArgumentError, match="float32"):
+        write_index("faiss", str(tmp_path / "out"))
+    with pytest.raises(ArgumentError, match="none of"):
+        write_index("paper", str(tmp_path / "out"))

@@ -1,0 +1,161 @@
+"""A cluster of two Ray workers on this machine: the same files as one machine writes, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from corpora import contents, embed, expected, lines
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ray's clusters are POSIX's")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head that works nothing, and two nodes of one CPU each, by loopback."""
+    script = """
+import sys, ray
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+print(cluster.address, flush=True)
+for line in sys.stdin:
+    if line.startswith("kill"):
+        cluster.remove_node(nodes.pop(), allow_graceful=False)
+        print("killed", flush=True)
+cluster.shutdown()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={
+            **os.environ,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+        },
+    )
+    assert process.stdout is not None
+    yield process, process.stdout.readline().strip()
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+
+
+def start(cluster: Any, bundle: Path, source: Path, out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "ignore", "-m", "edgembed", "corpus", bundle, source, out,
+               "--part-rows", "40", "--ray", cluster[1], "--key", "id"]  # fmt: skip
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    said, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return said
+
+
+def test_the_same_files_bit_for_bit(
+    cluster: Any, bundle: Path, source: Path, tmp_path: Path
+) -> None:
+    embed(bundle, source, tmp_path / "alone", part_rows=40, key="id")
+    said = finish(start(cluster, bundle, source, tmp_path / "out"))
+    assert "402 rows = 400 embedded + 2 refused, in 11 parts" in said
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+def test_an_error_on_a_worker_is_said_here(
+    cluster: Any, bundle: Path, source: Path, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"id": [1], "text": pa.nulls(1, pa.string())}), source / "a.parquet")
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "edgembed", "corpus", str(bundle), str(source),
+         str(tmp_path / "out"), "--on-error", "fail", "--ray", cluster[1]],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2, process.stderr
+    assert "row 0 cannot be embedded, null" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_ray_data_in_ten_lines(cluster: Any, bundle: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": lines(100)}), tmp_path / "in.parquet")
+    script = """
+import sys
+import ray
+from edgembed import Embedder
+
+class Embed:
+    def __init__(self, bundle):
+        self.model = Embedder(bundle, threads=1)
+    def __call__(self, batch):
+        batch["embedding"] = self.model.encode(batch["text"].tolist())
+        return batch
+
+address, bundle, source, out = sys.argv[1:]
+ray.init(address, log_to_driver=False)
+rows = ray.data.read_parquet(source).map_batches(
+    Embed, fn_constructor_args=[bundle], batch_size=64, compute=ray.data.ActorPoolStrategy(size=2)
+)
+rows.write_parquet(out)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, cluster[1], str(bundle),
+         str(tmp_path / "in.parquet"), str(tmp_path / "out")],
+        capture_output=True, text=True, check=False, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = pq.read_table(tmp_path / "out")
+    order = {text: i for i, text in enumerate(table.column("text").to_pylist())}
+    got = np.array([table.column("embedding")[order[t]].as_py() for t in lines(100)], np.float32)
+    np.testing.assert_array_equal(got, expected(bundle, lines(100)))
+
+
+# The last, as it takes a worker away for good.
+@pytest.mark.parametrize("victim", ["node", "process"])
+def test_a_worker_killed_in_mid_run_is_survived(
+    cluster: Any, bundle: Path, tmp_path: Path, victim: str
+) -> None:
+    texts = [f"{text} {'many more words ' * 30}" for text in lines(6000)]
+    pq.write_table(pa.table({"id": range(6000), "text": texts}), tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "alone", part_rows=40, key="id")
+    out = tmp_path / "out"
+    process = start(cluster, bundle, tmp_path / "in.parquet", out)
+    while len(list(out.glob("part-*"))) < 8 and process.poll() is None:
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+    done = len(list(out.glob("part-*")))
+    if victim == "process":
+        os.kill(_a_worker(), signal.SIGKILL)
+    else:
+        cluster[0].stdin.write("kill\n")
+        cluster[0].stdin.flush()
+        assert cluster[0].stdout.readline() == "killed\n"
+    assert done < 150, "the run was over before the worker was killed"
+    said = finish(process)
+    assert "6,000 rows = 6,000 embedded + 0 refused, in 150 parts" in said
+    assert contents(out) == contents(tmp_path / "alone")
+
+
+def _a_worker() -> int:
+    """The process of one of Daft's workers on the cluster."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"RaySwordfishActor" in path.read_bytes():
+                return int(path.parent.name)
+        except OSError:
+            continue
+    raise AssertionError("no worker of Daft's is running")
