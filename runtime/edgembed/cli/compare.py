@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgembed.cli.options import Commands
-from edgembed.cli.outputs import replacing
+from edgembed.replacing import replacing
 
 if TYPE_CHECKING:
     from edgembed.compare.measure import Comparison

@@ -127,7 +127,7 @@ def _zip(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
 
 def _new_file(out: Path, overwrite: bool) -> Any:
     """A stream whose file takes the place of `out` at the end."""
-    from edgembed.cli.outputs import replacing
+    from edgembed.replacing import replacing
 
     if _is_taken(out):
         _check_overwrite(out, overwrite)

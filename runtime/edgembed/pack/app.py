@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from edgembed.bundle import Bundle, Content
+from edgembed.bundle import Bundle
+from edgembed.files import Content
 from edgembed.pack.archive import Size, folder_members, write_zip
 from edgembed.pack.trim import members
 from edgembed.slim import check, slim

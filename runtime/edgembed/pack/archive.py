@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from edgembed.bundle import Content
+from edgembed.files import Content
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip can tell
 _FILE = 0o100644

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from edgembed.bundle import Bundle, Content
+from edgembed.bundle import Bundle
 from edgembed.canary import Canary
 from edgembed.errors import ArgumentError
+from edgembed.files import Content
 from edgembed.manifest import FILE_NAME, Manifest, Weights
 
 _Value = TypeVar("_Value")

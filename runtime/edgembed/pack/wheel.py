@@ -14,8 +14,9 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from edgembed.bundle import Bundle, Content
+from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError
+from edgembed.files import Content
 from edgembed.manifest import Manifest
 from edgembed.pack.archive import Size, write_zip
 from edgembed.pack.trim import members
