@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from edgembed.errors import ArgumentError, BundleNotFoundError
+from edgembed.manifest import FILE_NAME
 
 
 def folder_of(package: str) -> Path:
@@ -17,7 +18,7 @@ def folder_of(package: str) -> Path:
     if not all(part.isidentifier() for part in parts):
         raise ArgumentError(f"{package!r} is no package's name: give what you would import")
     try:
-        found = files(package)
+        manifest = files(package).joinpath(FILE_NAME)  # in a namespace package, wherever it is
     except (ModuleNotFoundError, TypeError) as error:  # TypeError: a module, and no package
         if isinstance(error, ModuleNotFoundError) and not _is_part(error.name, package):
             raise  # the package is there, and something that it imports is not
@@ -25,12 +26,11 @@ def folder_of(package: str) -> Path:
             f"no package {package!r} is installed: make a wheel with  edgembed pack BUNDLE FOLDER "
             "--target wheel, and install it with pip"
         ) from error
-    folder = found.joinpath("")  # a namespace package may be in several places: its first
-    if not isinstance(folder, Path):
+    if not isinstance(manifest, Path):
         raise BundleNotFoundError(
             f"{package!r} is in a zip, and weights are mapped from a folder: install it with pip"
         )
-    return folder
+    return manifest.parent
 
 
 def _is_part(name: str | None, package: str) -> bool:

@@ -205,6 +205,11 @@ def test_russian_and_english(page: Browser) -> None:
     assert text(page, "run") == "Compare"
 
 
+def test_numbers_as_people_write_them(page: Browser) -> None:
+    shown = page.execute_script("return [-0.004, 0.004, -0.006, 1].map(x => number(x, 2))")
+    assert shown == ["0.00", "0.00", "-0.01", "1.00"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_in_light_and_dark(page: Browser, scheme: str) -> None:
     size = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}

@@ -86,8 +86,8 @@ def _installed(site_packages: Path, needed: Sequence[str]) -> dict[str, Distribu
     found = {_normal(d.metadata["Name"]): d for d in distributions(path=[str(site_packages)])}
     if missing := [name for name in needed if name not in found or found[name].files is None]:
         raise ArgumentError(
-            f"{str(site_packages)!r} has no {', '.join(missing)} that pip installed: make a folder "
-            f"that has, with  pip install --target FOLDER {' '.join(needed)}"
+            f"{str(site_packages)!r} has no {', '.join(missing)} that pip installed: install what "
+            f"is missing, or make a folder that has all, with  pip install --target FOLDER {' '.join(needed)}"
         )
     return found
 

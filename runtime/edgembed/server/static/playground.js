@@ -41,8 +41,10 @@ let info = null, last = null, latest = 0, timer = 0;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const words = () => WORDS[language];
 const lines = () => $("texts").value.split("\n").map(l => l.trim()).filter(Boolean);
-const number = (value, digits) =>
-  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const number = (value, digits) => value.toLocaleString(language, {
+  minimumFractionDigits: digits, maximumFractionDigits: digits,
+  signDisplay: "negative",  // no -0.00
+});
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
