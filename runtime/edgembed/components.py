@@ -101,7 +101,7 @@ def _template(fields: Fields, name: str) -> object:
             raise fields.error(name, "must hold special tokens and sequences")
         own = step.section(kind)
         _check_keys(own, {"id": _text, "type_id": _up_to(1)})
-        sequences += [own.value["id"]] * (kind == "Sequence")
+        sequences += [own.string("id")] * (kind == "Sequence")
     if len(set(sequences)) != len(sequences):
         raise fields.error(name, "takes the text twice")
     return sequences
@@ -232,6 +232,8 @@ def check_frame(frame: Fields) -> None:
     _short_text(frame, "version")
     for token in frame.items("added_tokens"):
         _check_keys(token, _ADDED_TOKEN)
+        _text(token, "content")  # these two may not be missing
+        token.integer("id", 0, _MOST_IDS)
     _check_component(frame.section("model"), _MODELS, "")
 
 

@@ -92,6 +92,12 @@ _ANY: dict[str, tuple[Spoil, str]] = {
     ),
     "sequences in sequences": (_set("normalizer", _nested(50)), "'Sequence' is not allowed"),
     "a template that takes the text twice": (_template(single=[_A, _A]), "twice"),
+    "a template without a name for the text": (
+        _template(single=[{"Sequence": {"type_id": 0}}]), "id is missing",
+    ),
+    "an added token without content": (
+        tokenizer(lambda own: own["added_tokens"][0].pop("content")), "content is missing",
+    ),
     "a template of 10,000 tokens": (
         _template(single=[{"SpecialToken": {"id": "x", "type_id": 0}}] * 10_000), "16 at most",
     ),
