@@ -36,15 +36,15 @@ class Connection:
         """Status, headers, body. EOFError: the answer was cut."""
         try:
             self.writer.write(request)
-            line = await self.reader.readline()
+            head = await self.reader.readuntil(b"\r\n\r\n")
         except ConnectionError as error:
             raise UnansweredError from error
-        if not line:
-            raise UnansweredError
-        headers: dict[str, str] = {}
-        while (own := await self.reader.readuntil(b"\r\n")) != b"\r\n":
-            name, _, value = own.decode().partition(":")
-            headers[name.lower()] = value.strip()
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise
+            raise UnansweredError from error
+        line, *own = head.decode().split("\r\n")[:-2]
+        headers = dict(header.split(": ", 1) for header in own)
         body = await self.reader.readexactly(int(headers["content-length"]))
         self.open = headers.get("connection") != "close"
         return int(line.split()[1]), headers, body

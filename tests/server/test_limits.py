@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,6 +125,18 @@ def test_a_queue_that_is_too_long(start: Callable[..., Any], bundles: Path) -> N
         assert refused.json["error_type"] == "Overloaded"
         assert int(refused.headers["retry-after"]) >= 1
         assert server.post("/embed", bodies[0]).status == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+def test_workers_step_back_for_the_loop_that_refuses(
+    start: Callable[..., Any], frida: Path
+) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with start(frida, "--threads", "3") as server:
+        threads = [int(path.name) for path in Path(f"/proc/{server.process.pid}/task").iterdir()]
+        nice = [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+        assert os.getpriority(os.PRIO_PROCESS, server.process.pid) == own
+    assert nice.count(min(own + 5, 19)) == 3 or own == 19
 
 
 def _same(answer: Answer, model: Embedder, texts: list[str]) -> None:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgembed.server import log
 from edgembed.server.framing import LARGEST_HEAD, fault, without_upgrade
-from edgembed.server.sockets import has_input, set_no_delay, unsent
+from edgembed.server.system import has_input, set_no_delay, unsent
 
 _MOST_PIPELINED = 128  # requests that wait on one connection for the answers before theirs
 _SLOWEST_READER = 1024  # bytes a second that a client has to take of its answer

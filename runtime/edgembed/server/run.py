@@ -19,7 +19,7 @@ from edgembed.errors import ArgumentError
 from edgembed.server import log
 from edgembed.server.app import application
 from edgembed.server.protocol import BoundedProtocol
-from edgembed.server.sockets import raise_file_limit
+from edgembed.server.system import lower_priority, raise_file_limit
 from edgembed.service.service import Service
 
 _LAST_WORDS = 1  # seconds for the answers to what is given up; then the process ends all the same
@@ -58,6 +58,7 @@ def serve(
     may take after the signal; then they are answered with 503.
     """
     raise_file_limit()
+    lower_priority(service.workers.thread_ids())
     app = application(service, cors_origins)
     server = _Server(_config(app, request_timeout, drain_time), service, drain_time)
 

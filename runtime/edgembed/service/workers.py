@@ -123,6 +123,10 @@ class Workers:
         for batch in batches:
             self.cancel(batch, error)
 
+    def thread_ids(self) -> list[int]:
+        """What the operating system calls the threads."""
+        return [thread.native_id for thread in self._threads if thread.native_id is not None]
+
     def are_alive(self) -> bool:
         """Whether every worker is there."""
         return not self._closed and all(thread.is_alive() for thread in self._threads)
