@@ -38,7 +38,7 @@ def run(*command: str | Path, **environment: str | None) -> subprocess.Completed
 
 
 def encode(*arguments: str | Path) -> list[str | Path]:
-    return [sys.executable, "-B", "-c", MAIN, "encode", *arguments]
+    return [sys.executable, "-B", "-c", MAIN, "encode", "--prompt", "", *arguments]
 
 
 @pytest.fixture
@@ -119,11 +119,11 @@ out="$1/out.$2"
 shift 2
 "$@" -o "$out" || code=$?
 ls -A "$(dirname "$out")"
-exit "$code"
+exit "${code:-0}"
 """
     disk = tmp_path / "disk"
     disk.mkdir()
-    source.write_text("a text\n" * 2000, encoding="utf-8")
+    source.write_text("".join(f"text {i} {i * i}\n" for i in range(2000)), encoding="utf-8")
     done = unshared(script, disk, ending, *encode(frida, source, *extra))
     assert done.returncode == 1, done.stderr
     assert re.search(r"^edgembed: .*No space left on device", done.stderr, re.MULTILINE)
