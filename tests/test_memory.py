@@ -51,7 +51,7 @@ with ThreadPoolExecutor(16) as callers:
     def warm(_):
         together.wait()
         model.encode(long)
-    list(callers.map(warm, range(16)))  # malloc keeps some of each thread's memory for it
+    list(callers.map(warm, range(64)))  # malloc keeps some of each thread's memory for it
     time.sleep(1)
     before = height = resident()
     jobs = [callers.submit(model.encode, long) for _ in range(64)]
