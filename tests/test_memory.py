@@ -7,6 +7,7 @@ curves, is benchmarks/memory.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from support import python
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self")
 
 SETUP = """
-import random, sys, warnings
+import random, sys, threading, time, warnings
 from concurrent.futures import ThreadPoolExecutor
 from edgembed import Embedder
 warnings.simplefilter("ignore")
@@ -44,10 +45,21 @@ SPIKE = (
     + """
 long = "кот " * 500
 model.encode(long)
-before = resident()
 with ThreadPoolExecutor(16) as callers:
-    list(callers.map(model.encode, [long] * 32))
-print((resident() - before) / 2**20)
+    fresh = resident()
+    together = threading.Barrier(16)
+    def warm(_):
+        together.wait()
+        model.encode(long)
+    list(callers.map(warm, range(64)))  # malloc keeps some of each thread's memory for it
+    time.sleep(1)
+    before = height = resident()
+    jobs = [callers.submit(model.encode, long) for _ in range(64)]
+    while not all(job.done() for job in jobs):
+        height = max(height, resident())
+        time.sleep(0.002)
+    time.sleep(1)
+    print(fresh / 2**20, before / 2**20, height / 2**20, resident() / 2**20)
 """
 )
 
@@ -58,7 +70,45 @@ def test_a_stream_of_texts_takes_no_more_memory(bundles: Path, dtype: str) -> No
     assert float(done.stdout) < 1.02, done.stderr.decode()
 
 
-def test_a_spike_is_given_back(bundles: Path) -> None:
+SHAPES = (
+    SETUP
+    + """
+generator = random.Random(0)
+def batch():
+    return ["кот cat " * generator.randrange(9) + "x" for _ in range(generator.randrange(1, 9))]
+model.encode(["кот " * 500] * 8)
+for _ in range(1000):
+    model.encode(batch())
+before = most = resident()
+for number in range(int(sys.argv[3])):
+    model.encode(batch())
+    if number % 500 == 0:
+        most = max(most, resident())
+print(resident() / before, most / before)
+"""
+)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_batches_of_changing_shape(
+    bundles: Path,
+    dtype: str,
+    amount: Callable[[int, int], int],
+    figure: Callable[[str], None],
+) -> None:
+    count = amount(1000, 100_000)
+    done = python("-c", SHAPES, bundles / "tiny-frida", dtype, str(count))
+    last, most = map(float, done.stdout.split())
+    assert most < 1.02, done.stderr.decode()
+    figure(f"{count} batches: {last - 1:+.2%} at the end, {most - 1:+.2%} at most")
+
+
+def test_a_spike_is_given_back(bundles: Path, figure: Callable[[str], None]) -> None:
     # All-MiniLM-L6-v2 takes 5 MiB for a text of 256 tokens; 16 at once take 80.
     done = python("-c", SPIKE, bundles / "minilm", "int8")
-    assert float(done.stdout) < 16, done.stderr.decode()
+    fresh, before, height, after = map(float, done.stdout.split())
+    assert height > before + 16, "there was no spike"
+    assert after < 1.05 * before, done.stderr.decode()
+    assert after < fresh + 20  # about 1 MiB for each of 16 threads
+    figure(f"{fresh:.1f} MiB without callers, {before:.1f} idle with 16, {height:.1f} at the "
+           f"height of 64 texts, {after:.1f} one second later")  # fmt: skip

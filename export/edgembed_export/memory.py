@@ -7,15 +7,12 @@ a machine has no room for either.
 
 from __future__ import annotations
 
-import ctypes
 import gc
+
+from edgembed.malloc import trim
 
 
 def give_back() -> None:
     """Free what nothing refers to, and return it to the system where the C library can (glibc)."""
     gc.collect()
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # musl, macOS; Windows
-        return
-    trim(0)
+    trim()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edgembed.errors import InferenceError, ModelLoadError
 from edgembed.forks import GATE, keep_for_ever, renew_in_children
+from edgembed.malloc import trim
 from edgembed.pooling import Float32
 from edgembed.tensors import ONNX_TYPES
 
@@ -88,6 +89,7 @@ class Session:
             with GATE:
                 self._run(ids[:1, :2], self._giving_back)
             self._spikes.given_back()
+            trim()  # results and tokens of many texts were in malloc's heaps
         return token_embeddings
 
     def renew(self) -> None:

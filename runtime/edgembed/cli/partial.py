@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from edgembed.errors import ArgumentError
+from edgembed.replacing import naming
 
 if TYPE_CHECKING:
     from edgembed.pooling import Float32
@@ -52,7 +53,7 @@ class Partial:
     def extend(self, vectors: Iterable[Float32]) -> None:
         """Put vectors of (dimension,) behind those that are there, each as it comes."""
         place = len(self._head) + self.done * self._row
-        with self._path.open("r+b") as file:
+        with naming(self._path), self._path.open("r+b") as file:
             file.seek(place)
             for vector in vectors:
                 file.write(vector.astype("<f4").tobytes())
@@ -61,11 +62,15 @@ class Partial:
     def publish(self, write: Callable[[BinaryIO, Float32], None]) -> None:
         """Write the output from all vectors, (n, dim), put it in its place, and clean up."""
         new = self._path.with_name(self._path.name + ".new")
-        with new.open("wb") as stream:
-            write(stream, self._vectors())
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self._out)
+        try:
+            with naming(new), new.open("wb") as stream:
+                write(stream, self._vectors())
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(self._out)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
         self._path.unlink()
 
     def _left(self) -> bytes:
