@@ -155,6 +155,10 @@ def test_what_cannot_be_read_or_loaded_is_named(tmp_path: Path, bundles: Path) -
     few.write_text("one\ntwo\n", encoding="utf-8")
     with pytest.raises(ArgumentError, match=r"2 different text.*more than 10"):
         read_corpus(few)
+    same = tmp_path / "same.tsv"
+    same.write_text("".join(f"a{i}\tb{i}\t3\n" for i in range(12)), encoding="utf-8")
+    with pytest.raises(ArgumentError, match="every pair the same score"):
+        read_corpus(same)
     with pytest.raises(ArgumentError, match=r"absent\.txt"):
         read_corpus(tmp_path / "absent.txt")
     with pytest.raises(BundleNotFoundError, match=r"absent.*http"):

@@ -65,13 +65,18 @@ def interval(a: Outcome, b: Outcome) -> tuple[float, float]:
 
 def mean_difference(rows: Iterable[Row], system: str) -> float | None:
     """Over the tasks' first metrics under their own prompts; None where nothing was measured."""
-    found = [
-        own.difference
-        for row in rows
-        if row.counts and row.own_prompt and (own := row.cells.get(system)) is not None
-        and own.difference is not None
-    ]  # fmt: skip
+    found = _counting(rows, system)
     return mean(found) if found else None
+
+
+def counted(rows: Iterable[Row], system: str) -> int:
+    """How many tasks mean_difference is over."""
+    return len(_counting(rows, system))
+
+
+def _counting(rows: Iterable[Row], system: str) -> list[float]:
+    own = [row.cells.get(system) for row in rows if row.counts and row.own_prompt]
+    return [cell.difference for cell in own if cell is not None and cell.difference is not None]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import plots
 import prompts
 import worst
-from differences import Cell, Row, Verdict, cells, mean_difference, verdicts
+from differences import Cell, Row, Verdict, cells, counted, mean_difference, verdicts
 from prompts import Cost
 from scores import Outcome
 from tasks import ENCODECHKA, PUBLISHED, Setting, Task
@@ -109,6 +109,8 @@ def _page(name: str, results: Results) -> Iterator[str]:
         "Points of 100; in brackets the difference to torch and its 95 % bootstrap interval over "
         "the test items. A dash was not measured.\n"
     )
+    machine = describe()
+    yield f"{machine['cpu']}, {machine['logical_cpus']} CPUs, {date.today().isoformat()}.\n"
     yield f"![differences to torch]({name}.svg)\n"
     for folder in dict.fromkeys(row.folder for row in made):
         yield f"## {_KIND.get(folder, folder)}\n"
@@ -118,8 +120,10 @@ def _page(name: str, results: Results) -> Iterator[str]:
     if any(row.folder == "encodechka" for row in made) and "e5-small" in name:
         yield from _published(made)
     yield "## Mean difference to torch\n"
-    means = {s: mean_difference(made, s) for s in systems if s != "torch"}
-    yield table(["system", "points"], [[s, _signed(v)] for s, v in means.items()]) + "\n"
+    means = {s: (mean_difference(made, s), counted(made, s)) for s in systems if s != "torch"}
+    yield "Over the tasks that a system was measured on, each under its own prompt.\n"
+    yield table(["system", "points", "tasks"], [[s, _signed(v), n] for s, (v, n) in means.items()])
+    yield ""
     yield from _bars(verdicts(made))
     if results.costs:
         yield "\n## What a wrong or a missing prompt costs\n"

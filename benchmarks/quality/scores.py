@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
+from edgembed.agreement import spearman
 from edgembed.similarity import similarity
 
 Float32 = npt.NDArray[np.float32]
@@ -91,7 +91,7 @@ def _alike(a: Float32, b: Float32) -> npt.NDArray[np.float64]:
 
 
 def _spearman(items: Items) -> float:
-    return 100 * float(spearmanr(items[:, 0], items[:, 1]).statistic)
+    return 100 * spearman(items[:, 0], items[:, 1])
 
 
 def _best_mean(items: Items) -> float:

@@ -58,6 +58,7 @@ def test_contents(wheel: zipfile.ZipFile) -> None:
         "edgembed_export/graph/__init__.py",
         "edgembed_export/texts/calibration.txt",
         "edgembed_export/texts/evaluation.txt",
+        "edgembed/page/style.css",
     ],
 )
 def test_what_is_easily_forgotten(wheel: zipfile.ZipFile, name: str) -> None:
@@ -79,6 +80,7 @@ def test_commands(wheel: zipfile.ZipFile) -> None:
     said = wheel.read(path).decode()
     assert "edgembed = edgembed.cli:main" in said
     assert "edgembed-export = edgembed_export.cli:main" in said
+    assert "checkpoint = edgembed_export.comparable:Checkpoint" in said
 
 
 def test_an_installed_wheel_runs_without_the_tree(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

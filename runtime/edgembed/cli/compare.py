@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.options import Commands
 from edgembed.replacing import replacing
@@ -62,11 +63,18 @@ def run(args: argparse.Namespace) -> int:
         with replacing(args.html) as stream:
             stream.write(content)
     if args.json:
-        facts = {"a": a.name, "b": b.name, **compared.figures}
+        facts = {"a": a.name, "b": b.name, **_finite(compared.figures)}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
         print("\n".join(_lines(compared)))
     return 0
+
+
+def _finite(value: Any) -> Any:
+    """NaN as null, which JSON has: a correlation with what never changes is no number."""
+    if isinstance(value, dict):
+        return {key: _finite(own) for key, own in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _lines(compared: Comparison) -> Iterator[str]:

@@ -66,6 +66,11 @@ def read_corpus(path: Path) -> Corpus:
             f"--pairs {path} holds {len(corpus.texts)} different text(s): give more than "
             f"{NEIGHBOURS}, so that there are neighbours to compare"
         )
+    if len(set(corpus.labels)) == 1:
+        raise ArgumentError(
+            f"--pairs {path} gives every pair the same score: leave the scores out, or give some "
+            "that differ"
+        )
     return corpus
 
 
