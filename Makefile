@@ -12,7 +12,7 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export interop libraries soak known-answers bundles lint clean
+.PHONY: help demo test test-runtime test-export interop libraries corpus soak known-answers bundles lint clean
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"
@@ -21,6 +21,7 @@ help:
 	@echo "make test SHARED=folder    also those that need models and data from elsewhere"
 	@echo "make interop               the bundle in sentence-transformers, optimum, fastembed, ..."
 	@echo "make libraries             edgembed in LangChain, LlamaIndex, Haystack, Chroma, ..."
+	@echo "make corpus                edgembed corpus on Daft, Ray, an object store; Spark; indexes"
 	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
 
@@ -45,7 +46,7 @@ $(BUNDLES)/.ready: $(EXPORT)/.ready tests/make_bundles.py tests/checkpoints.py \
 	@touch $@
 
 test-runtime: $(RUNTIME)/.ready $(BUNDLES)/.ready
-	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --ignore tests/integrations --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --ignore tests/integrations --ignore tests/corpus --bundles $(BUNDLES) $(PYTEST_SHARED)
 
 test-export: $(EXPORT)/.ready $(BUNDLES)/.ready
 	$(EXPORT)/bin/python -m pytest tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
@@ -58,6 +59,11 @@ interop: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
 # edgembed in other people's libraries, each in an environment of its own.
 libraries: $(BUNDLES)/.ready
 	$(PYTHON) tests/integrations/libraries.py .cache/libraries -- --bundles $(BUNDLES)
+
+# Corpora with what they run on, in environments of their own. CORPUS="daft -- --soak" picks.
+CORPUS ?= --
+corpus: $(BUNDLES)/.ready
+	$(PYTHON) tests/corpus/run.py .cache/corpus $(CORPUS) --bundles $(BUNDLES)
 
 # The slow forms of tests that `make test` runs short: those that take `amount` (tests/conftest.py).
 # SOAK=tests/some_file.py runs some of them.
