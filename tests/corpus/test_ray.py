@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora import contents, embed, expected, lines
+from snippets import snippets
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ray's clusters are POSIX's")
 
@@ -94,30 +95,12 @@ def test_an_error_on_a_worker_is_said_here(
 
 def test_ray_data_in_ten_lines(cluster: Any, bundle: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": lines(100)}), tmp_path / "in.parquet")
-    script = """
-import sys
-import ray
-from edgembed import Embedder
-
-class Embed:
-    def __init__(self, bundle):
-        self.model = Embedder(bundle, threads=1)
-    def __call__(self, batch):
-        batch["embedding"] = self.model.encode(batch["text"].tolist())
-        return batch
-
-address, bundle, source, out = sys.argv[1:]
-ray.init(address, log_to_driver=False)
-rows = ray.data.read_parquet(source).map_batches(
-    Embed, fn_constructor_args=[bundle], batch_size=64, compute=ray.data.ActorPoolStrategy(size=2)
-)
-rows.write_parquet(out)
-"""
+    (script,) = [code for name, code in snippets("docs/scale.md") if name == "ray"]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, cluster[1], str(bundle),
+        [sys.executable, "-W", "ignore", "-c", script, str(bundle),
          str(tmp_path / "in.parquet"), str(tmp_path / "out")],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": cluster[1]},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     table = pq.read_table(tmp_path / "out")
