@@ -14,6 +14,7 @@ PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
 .PHONY: help demo test test-runtime test-export interop libraries examples soak quality known-answers bundles lint clean
 .PHONY: locks dist sbom audit
+.PHONY: help demo test test-runtime test-export interop libraries corpus soak known-answers bundles lint clean
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"
@@ -24,6 +25,7 @@ help:
 	@echo "make libraries             edgembed in LangChain, LlamaIndex, Haystack, Chroma, ..."
 	@echo "make examples              examples/: linted, and the image built without Docker (root)"
 	@echo "make quality DATA=folder   what a bundle costs on the benchmarks of model cards"
+	@echo "make corpus                edgembed corpus on Daft, Ray, an object store; Spark; indexes"
 	@echo "make known-answers         the cosines on the cards of rubert-mini-frida and FRIDA (hub)"
 	@echo "make dist sbom audit       a release's files, what is in it, its known vulnerabilities"
 	@echo "make clean                 remove environments, caches and the demo's bundles"
@@ -49,7 +51,7 @@ $(BUNDLES)/.ready: $(EXPORT)/.ready tests/make_bundles.py tests/checkpoints.py \
 	@touch $@
 
 test-runtime: $(RUNTIME)/.ready $(BUNDLES)/.ready
-	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --ignore tests/integrations --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(RUNTIME)/bin/python -m pytest tests --ignore tests/export --ignore tests/interop --ignore tests/integrations --ignore tests/corpus --bundles $(BUNDLES) $(PYTEST_SHARED)
 
 test-export: $(EXPORT)/.ready $(BUNDLES)/.ready
 	$(EXPORT)/bin/python -m pytest tests/export --bundles $(BUNDLES) $(PYTEST_SHARED)
@@ -66,6 +68,10 @@ libraries: $(BUNDLES)/.ready
 # examples/ as far as this machine goes: cfn-lint, Google's types, and the Dockerfile in chroots.
 examples: $(RUNTIME)/.ready $(BUNDLES)/.ready
 	$(RUNTIME)/bin/python tests/examples/run.py .cache/examples $(BUNDLES)/minilm
+# Corpora with what they run on, in environments of their own. CORPUS="daft -- --soak" picks.
+CORPUS ?= --
+corpus: $(BUNDLES)/.ready
+	$(PYTHON) tests/corpus/run.py .cache/corpus $(CORPUS) --bundles $(BUNDLES)
 
 # The slow forms of tests that `make test` runs short: those that take `amount` (tests/conftest.py).
 # SOAK=tests/some_file.py runs some of them.

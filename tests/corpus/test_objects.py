@@ -1,4 +1,4 @@
-"""Object stores, by an S3-compatible server on this machine: read, written, stopped, gone on with."""
+"""Object stores, by an S3-compatible server on this machine: read, written, gone on with."""
 
 from __future__ import annotations
 

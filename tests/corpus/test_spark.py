@@ -13,29 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpora import expected, lines
+from corpora import embed, expected, lines
+from snippets import snippets
 
-# What docs/scale.md shows.
-SCRIPT = """
-import sys
-from collections.abc import Iterator
-import pandas as pd
-from pyspark.sql import SparkSession
-from pyspark.sql.functions import pandas_udf
-
-bundle, source, out = sys.argv[1:]
-
-spark = SparkSession.builder.master("local[2]").getOrCreate()
-
-@pandas_udf("array<float>")
-def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-    from edgembed import Embedder
-    model = Embedder(bundle, threads=1)  # once for each task
-    for texts in batches:
-        yield pd.Series(list(model.encode(texts.tolist())))
-
-spark.read.parquet(source).withColumn("embedding", embed("text")).write.parquet(out)
-"""
+(SCRIPT,) = [code for name, code in snippets("docs/scale.md") if name == "spark"]
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer")
@@ -45,7 +26,8 @@ def test_spark_in_ten_lines(bundle: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", SCRIPT, str(bundle), str(tmp_path / "in.parquet"),
          str(tmp_path / "out")],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable},
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable,
+             "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     table = pq.read_table(tmp_path / "out")
@@ -56,8 +38,6 @@ def test_spark_in_ten_lines(bundle: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer")
 def test_spark_reads_what_corpus_wrote(bundle: Path, source: Path, tmp_path: Path) -> None:
-    from corpora import embed
-
     embed(bundle, source, tmp_path / "out", part_rows=50)
     script = """
 import sys
