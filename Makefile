@@ -12,9 +12,8 @@ BUNDLES := .cache/test-bundles
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 PYTEST_SHARED := $(if $(SHARED),--shared $(SHARED))
 
-.PHONY: help demo test test-runtime test-export interop libraries examples soak quality known-answers bundles lint clean
-.PHONY: locks dist sbom audit
-.PHONY: help demo test test-runtime test-export interop libraries corpus soak known-answers bundles lint clean
+.PHONY: help demo test test-runtime test-export interop libraries examples corpus soak quality
+.PHONY: known-answers bundles lint locks dist sbom audit clean
 
 help:
 	@echo "make demo                  export a real model and embed with it, without torch"

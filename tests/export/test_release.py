@@ -14,7 +14,8 @@ import pytest
 from support import ROOT
 
 LOCKS = sorted((ROOT / "requirements" / "locks").glob("*.txt"))
-SOURCES = ("runtime", "export", "tests", "pyproject.toml", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE",
+SOURCES = ("runtime", "export", "tests", "pyproject.toml", "README.md", "CHANGELOG.md",
+           "SECURITY.md", "LICENSE",
            "Makefile")  # fmt: skip
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==([^ ;\\]+)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from edgembed.corpus.halt import never
 from edgembed.engine import CanaryCheck, Embedding, Engine
-from edgembed.errors import ArgumentError
+from edgembed.errors import ArgumentError, InferenceError
 from edgembed.facts import BundleFacts
 from edgembed.outputs import EncodeOptions
 from edgembed.pooling import Float32
@@ -105,9 +106,12 @@ class CorpusModel(BundleFacts):
         new = [text for text in texts if text not in known]
         prompted = [prompt + text for text in new] if prompt else new
         skip = self._engine.skipped_tokens(prompt)
-        for index, one in self._engine.embed_many(prompted, skip, _keep):
-            known[new[index]] = one
-            check()
+        with closing(self._engine.embed_many(prompted, skip, _keep)) as embeddings:
+            for index, one in embeddings:
+                if isinstance(one, InferenceError):  # the model is at fault, not the row
+                    raise one
+                known[new[index]] = one
+                check()
         self._remember({text: known[text] for text in new})
         return [known[text] for text in texts]
 

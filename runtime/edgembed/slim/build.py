@@ -87,7 +87,8 @@ def _installed(site_packages: Path, needed: Sequence[str]) -> dict[str, Distribu
     if missing := [name for name in needed if name not in found or found[name].files is None]:
         raise ArgumentError(
             f"{str(site_packages)!r} has no {', '.join(missing)} that pip installed: install what "
-            f"is missing, or make a folder that has all, with  pip install --target FOLDER {' '.join(needed)}"
+            "is missing, or make a folder that has all, with  pip install --target FOLDER "
+            + " ".join(needed)
         )
     return found
 
