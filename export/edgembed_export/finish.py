@@ -36,6 +36,8 @@ def finish(
     made: parity.json's "graph" (what the rewriter did) and, with INT8, "int8" (what the quantiser
     did, and its recipe).
     """
+    # First, because a bundle with files that its manifest does not name is not loaded.
+    kept = canaries(folder, checkpoint, evaluation.texts)
     report = {**verified.report(), **made}
     if evaluation.pairs:
         report["labelled"] = spearman_report(
@@ -44,7 +46,7 @@ def finish(
     _write(folder / "parity.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     summary = {d: {k: own[k] for k in _SUMMARY} for d, own in report["dtypes"].items()}
     own: dict[str, Any] = {
-        "canaries": canaries(folder, checkpoint, evaluation.texts),
+        "canaries": kept,
         "parity": summary,
         "ranges": verified.ranges,
     }
