@@ -57,6 +57,15 @@ class Described:
         return first in ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
 
     @property
+    def splits_at_spaces(self) -> bool:
+        """Whether a word begins at each space."""
+        whole = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
+        return any(
+            step.get("type") in whole or (step.get("type") == "Metaspace" and step.get("split", True))
+            for step in self.pre_tokenizers
+        )
+
+    @property
     def splits_by_pieces(self) -> bool:
         """Whether the pieces of a word up to a border are those of the word up to there alone.
 

@@ -37,12 +37,14 @@ class Run(NamedTuple):
     """A kind of characters, `characters` of a class in `re`; a run keeps `kept` at each end.
 
     proof: how many characters of `counting` the first end must have; the end is as long as needed.
+    before: what must follow the run, if the text does not end with it.
     """
 
     characters: str
     kept: int
     counting: str = ""
     proof: int = 0
+    before: str | None = None
 
 
 class Shortened:
@@ -84,12 +86,17 @@ class Shortened:
         run = self._runs[(match.lastindex or 1) - 1]
         self._keep(start, match.start())
         self._place = _end_of(run, self._text, match.end())
-        first = self._first_end(run, match.start(), self._place)
+        first = self._first_end(run, match.start(), self._place) if self._may_go(run) else None
         if first is None:
             self._keep(match.start(), self._place)
         else:
             self._keep(match.start(), first)
             self._keep(max(first, self._place - run.kept), self._place)
+
+    def _may_go(self, run: Run) -> bool:
+        """Whether what follows allows the run that ends here to be shortened."""
+        after = self._text[self._place : self._place + 1]
+        return run.before is None or after in ("", run.before)
 
     def _first_end(self, run: Run, start: int, end: int) -> int | None:
         """Where the first end of a run is long enough; None where it never is."""
@@ -182,7 +189,9 @@ def _unknown(described: Described) -> Run | None:
     kind = _class(LETTERS + IDEOGRAPHS + EMOJI + _REMOVED + _THAI, are_unknown)
     if not kind or len(described.model.tokenize(_characters(kind)[0] * 3)) != 1:
         return None  # each byte of what is unknown is a token
-    return Run(kind, described.reach)
+    # A word's pieces are weighed by sums that begin with the word, and of two orders of the same
+    # pieces rounding decides: behind a run that is shorter it may decide otherwise.
+    return Run(kind, described.reach, before=" " if described.splits_at_spaces else "")
 
 
 def _class(candidates: str, belong: Callable[[list[str]], list[bool]]) -> str:
