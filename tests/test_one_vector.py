@@ -150,7 +150,7 @@ sys.stdout.buffer.write(model.encode(sys.argv[3]).tobytes())
     done = python("-c", script, bundles / name, dtype, text)
     assert done.returncode == 0, done.stderr
     other = np.frombuffer(done.stdout, np.float32)
-    assert_same(other, embedder(name).encode(text))
+    assert_same(other, embedder(name, dtype).encode(text))
 
 
 @given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=4))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from edgembed.background import Background
 from edgembed.batches import RUN_TOKENS, chunks, equal_lengths
 from edgembed.bundle import Bundle, release
 from edgembed.canary import tolerance
+from edgembed.crew import Crew
 from edgembed.errors import (
     ArgumentError,
     CanaryError,
@@ -36,8 +37,6 @@ from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from edgembed.session import Sessions
 
 _MOST = 1024  # threads; more than any machine this is for
@@ -134,18 +133,20 @@ class Engine:
         if workers <= 1:
             yield from self._in_chunks(texts, _Job(self.threads, skip, keep), 1, map)
             return
-        from concurrent.futures import ThreadPoolExecutor  # not needed for the first vector
-
-        executor = ThreadPoolExecutor(workers, "edgembed")
         try:
-            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, _spread(executor))
+            crew = Crew(workers)
+        except RuntimeError:  # the interpreter is ending
+            yield from self._in_chunks(texts, _Job(1, skip, keep), 1, map)
+            return
+        try:
+            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, crew.map)
         finally:
-            executor.shutdown(cancel_futures=True)
+            crew.close()
 
     def _in_chunks(
         self, texts: Sequence[str], job: _Job[Kept], workers: int, spread: Callable[..., Any]
     ) -> Iterator[tuple[int, Kept | InferenceError]]:
-        """As embed_many; `spread` is map, or an executor's."""
+        """As embed_many; `spread` is map, or a crew's."""
         most = RUN_TOKENS[self.dtype]
         for chunk in chunks(len(texts)):
             encoded = spread(self.tokenizer.encode, [texts[index] for index in chunk])
@@ -230,18 +231,6 @@ class Engine:
         if action == "refuse":
             raise CanaryError(message)
         warn(message, CanaryWarning)
-
-
-def _spread(executor: ThreadPoolExecutor) -> Callable[..., Iterable[Any]]:
-    """Executor's map; where the interpreter is ending, which takes no new work, the plain one."""
-
-    def spread(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
-        try:
-            return executor.map(function, items)
-        except RuntimeError:
-            return map(function, items)
-
-    return spread
 
 
 def _arrays(weights: Weights, data: Content) -> dict[str, npt.NDArray[Any]]:

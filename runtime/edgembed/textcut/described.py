@@ -61,7 +61,8 @@ class Described:
         """Whether a word begins at each space."""
         whole = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
         return any(
-            step.get("type") in whole or (step.get("type") == "Metaspace" and step.get("split", True))
+            step.get("type") in whole
+            or (step.get("type") == "Metaspace" and step.get("split", True))
             for step in self.pre_tokenizers
         )
 
