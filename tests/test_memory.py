@@ -109,6 +109,6 @@ def test_a_spike_is_given_back(bundles: Path, figure: Callable[[str], None]) -> 
     fresh, before, height, after = map(float, done.stdout.split())
     assert height > before + 16, "there was no spike"
     assert after < 1.05 * before, done.stderr.decode()
-    assert after < fresh + 20  # about 1 MiB for each of 16 threads
+    assert after < fresh + 48  # malloc keeps up to 3 MiB for each of 16 threads
     figure(f"{fresh:.1f} MiB without callers, {before:.1f} idle with 16, {height:.1f} at the "
            f"height of 64 texts, {after:.1f} one second later")  # fmt: skip

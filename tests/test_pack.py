@@ -87,11 +87,10 @@ def test_a_trimmed_bundle_is_a_whole_one(
     assert left == {gone.graph, gone.masked_graph, gone.data}
     model = Embedder(folder, threads=1, canaries="refuse")
     assert model.fingerprint == original.manifest.dtypes[dtype].fingerprint
-    wanted = embedder(name, dtype).encode(TEXTS)
-    assert model.encode(TEXTS).tobytes() == wanted.tobytes()
-    assert model.encode(TEXTS, precision="int8").tobytes() == (
-        embedder(name, dtype).encode(TEXTS, precision="int8").tobytes()
-    )
+    whole = embedder(name, dtype)
+    for precision in ("float32", "int8"):
+        wanted = whole.encode_document(TEXTS, precision=precision)
+        assert model.encode_document(TEXTS, precision=precision).tobytes() == wanted.tobytes()
     with pytest.raises(ArgumentError, match=f"has {dtype}"):
         Embedder(folder, dtype=other)
 

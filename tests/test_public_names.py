@@ -100,6 +100,7 @@ ENCODE = [
     "truncate_dim",
     "pool",
     "chunk_size",
+    "on_error",
     "kwargs",
 ]
 
@@ -148,6 +149,7 @@ def test_defaults() -> None:
         "truncate_dim": None,
         "pool": None,
         "chunk_size": None,
+        "on_error": None,
     }
 
 

@@ -235,7 +235,7 @@ expected, generator, seen = Path(whole).read_bytes(), random.Random(0), {"none":
 def begin():
     if not (pid := os.fork()):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        os._exit(main(["encode", bundle, source, "-o", out]))
+        os._exit(main(["encode", "--prompt", "", bundle, source, "-o", out]))
     return pid
 start = time.monotonic()
 os.waitpid(begin(), 0)
@@ -274,7 +274,7 @@ def test_many_writers_to_one_target(
     from edgembed import Embedder
 
     model = Embedder(frida)
-    expected = [model.encode([f"writer {number}"] * 3) for number in range(writers)]
+    expected = [model.encode([f"writer {number}"] * 3, prompt="") for number in range(writers)]
     assert any(np.array_equal(np.load(out), one) for one in expected)
     assert {path.name for path in room.iterdir()} == {"out.npy"}
     figure(f"{writers} writers, one whole result")

@@ -18,6 +18,7 @@ _SMALL = 2**20
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
 )
+_PACKAGE = ("__init__.py", "__pycache__")
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 Content = bytes | mmap.mmap
@@ -70,7 +71,7 @@ def unexpected(folder: Path, known: Collection[str]) -> Iterator[BundleError]:
 
     This runtime would not read it, but other people's tools prefer some names to those of a
     bundle. Names that begin with a dot are left alone: version control, downloaders and desktops
-    keep things there.
+    keep things there. So is what makes a folder a package, which `Embedder.from_package` loads.
     """
     folders = {parent for name in known for parent in _parents(name)}
     for where in sorted(folders):
@@ -80,7 +81,7 @@ def unexpected(folder: Path, known: Collection[str]) -> Iterator[BundleError]:
             continue
         for entry in entries:
             name = f"{where}/{entry.name}" if where else entry.name
-            if entry.name.startswith(".") or name in known:
+            if entry.name.startswith(".") or name in (*known, *_PACKAGE):
                 continue
             if name not in folders:
                 said = "is in the bundle, but not in its manifest: take it out, or"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgembed.errors import PromptWarning
-from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES, Prompts
+from edgembed.prompts import Prompts
 from edgembed.warn import warn
 
 
@@ -19,7 +19,7 @@ class PromptCheck:
         """Keep what to look for; without prompts there is nothing, and a call costs nothing."""
         self._known = tuple(dict.fromkeys(text for text in prompts.texts.values() if text.strip()))
         self._double = bool(self._known)
-        self._missing = prompts.default_name is None and _wants_one_always(prompts)
+        self._missing = prompts.needs_a_choice
 
     def __call__(self, named: bool, prefix: str, texts: Sequence[str]) -> None:
         """Check a call. named: the caller named a prompt, or asked for none. prefix: its text."""
@@ -50,12 +50,3 @@ class PromptCheck:
             "prompt='' says that none is meant (said once)",
             PromptWarning,
         )
-
-
-def _wants_one_always(prompts: Prompts) -> bool:
-    """Whether no text is to go without a prompt.
-
-    Of many models only queries have one: their documents are rightly encoded with none.
-    """
-    names = {name for name, text in prompts.by_name().items() if text.strip()}
-    return bool(names) and (names.isdisjoint(QUERY_NAMES) or not names.isdisjoint(DOCUMENT_NAMES))

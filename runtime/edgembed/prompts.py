@@ -68,6 +68,16 @@ class Prompts:
             )
         return names[prompt_name]
 
+    @property
+    def needs_a_choice(self) -> bool:
+        """Whether no text is to go without a prompt, and none is put there by default.
+
+        Of many models only queries have one: their documents are rightly encoded with none.
+        """
+        names = {name for name, text in self.by_name().items() if text.strip()}
+        one_for_all = names.isdisjoint(QUERY_NAMES) or not names.isdisjoint(DOCUMENT_NAMES)
+        return self.default_name is None and bool(names) and one_for_all
+
     def first(self, candidates: Iterable[str]) -> str | None:
         """The first candidate that names a prompt here, or None."""
         names = self.by_name()

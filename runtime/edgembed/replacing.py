@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_RANDOM = 8  # characters that tempfile puts into a name
+
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
@@ -24,12 +26,12 @@ def naming(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace else.
 
-    Until then it stands beside it as .NAME.* (what a kill may leave behind).
+    Until then it stands beside it as .NAME.XXXXXXXX, locked. What a kill left behind is locked no
+    more: the next that writes to `path` takes it away.
     """
-    import tempfile  # a tenth of what --help takes
-
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = _beside(path)
     try:
+        _sweep(path)
         with naming(path), os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
@@ -41,3 +43,49 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> tuple[int, str]:
+    """A new file beside `path`, open and locked."""
+    import tempfile  # a tenth of what --help takes
+
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if _lock(handle) and _is_there(handle, name):
+            return handle, name
+        os.close(handle)  # another writer took it for one left behind, before it was locked
+
+
+def _sweep(path: Path) -> None:
+    """Take away what writers of `path` that were killed left beside it."""
+    prefix = f".{path.name}."
+    for entry in os.scandir(path.parent):
+        if not entry.name.startswith(prefix) or len(entry.name) != len(prefix) + _RANDOM:
+            continue
+        with contextlib.suppress(OSError):
+            handle = os.open(entry.path, os.O_RDWR)
+            try:
+                if _lock(handle):
+                    Path(entry.path).unlink()
+            finally:
+                os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Whether the file could be locked, which ends with its last descriptor."""
+    try:
+        import fcntl
+    except ImportError:  # Windows deletes no open file
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_there(handle: int, name: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), Path(name).stat())
+    except FileNotFoundError:
+        return False

@@ -89,7 +89,7 @@ ATTACKS |= {
 LIES: dict[str, tuple[Spoil, str, str]] = {
     "a dtype that the graph does not say": (_tensor(dtype="int32"), _AGREE, "disagree about"),
     "a smaller dtype than the graph says": (_tensor(dtype="int8"), _AGREE, "disagree about"),
-    "a shape that the graph does not say": (_tensor(shape=[208, 96]), _AGREE, "disagree about"),
+    "a shape that the graph does not say": (_tensor(shape=[48, 415]), _AGREE, "disagree about"),
     "a weight less": (
         manifest(lambda value: value["dtypes"]["int8"]["tensors"].pop(_LARGE)), _AGREE, "disagree",
     ),

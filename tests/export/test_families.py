@@ -103,6 +103,7 @@ def test_both_dtypes_are_close_to_torch(result: Result) -> None:
 
 # The small Unigram vocabulary makes many tokens of a text; sentence-transformers cuts them as well.
 @pytest.mark.filterwarnings("ignore::edgembed.errors.TruncationWarning")
+@pytest.mark.filterwarnings("ignore::edgembed.errors.PromptWarning")  # sentence-transformers' call
 def test_equals_sentence_transformers_under_each_prompt(family: Family, result: Result) -> None:
     theirs = SentenceTransformer(str(checkpoint(family)), device="cpu", local_files_only=True)
     ours = Embedder(result.out, dtype="float32")

@@ -89,6 +89,7 @@ class _Quantizer:
 
     def quantize(self) -> QuantizeReport:
         groups: dict[ir.Value, list[Linear]] = defaultdict(list)
+        whole = len(self._linears)
         units = self._blocks()
         for linear in self._linears:
             groups[linear.input].append(linear)
@@ -99,7 +100,7 @@ class _Quantizer:
             self._group(value, group)
         tables = self._tables() if self._recipe.embeddings else 0
         return QuantizeReport(
-            layers=len(self._linears),
+            layers=whole,
             tables=tables,
             smoothed=self._smoothed,
             split_channels=self._split,

@@ -52,6 +52,7 @@ def _values(manifest: Manifest) -> dict[str, str]:
         "dimension": str(manifest.dimension),
         "length": str(manifest.max_seq_length),
         "own_texts": json.dumps(TEXTS, ensure_ascii=False),
+        "own_prompt": ', prompt=""' if manifest.prompts.needs_a_choice else "",
         "texts": json.dumps([default + text for text in TEXTS], ensure_ascii=False),
         "js_dtype": "q8" if manifest.default_dtype == "int8" else "fp32",
         "js_pooling": manifest.pooling,
@@ -80,7 +81,7 @@ _TEMPLATES = {
 from edgembed import Embedder
 
 model = Embedder("$bundle")
-vectors = model.encode($own_texts)
+vectors = model.encode($own_texts$own_prompt)
 """,
     "sentence-transformers": """
 from sentence_transformers import SentenceTransformer
