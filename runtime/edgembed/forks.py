@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from threading import Condition
+from contextlib import suppress
+from threading import RLock, local
 from typing import Protocol
 from weakref import WeakSet
 
@@ -33,64 +34,65 @@ def renew_in_children(one: _Renewed) -> None:
 
 
 class Gate:
-    """Held open by the runs that are under way; a fork goes through when there are none.
+    """Runs hold it, each thread a lock of its own; a fork goes through when it has them all.
 
-    A run is a call into C++ or Rust during which other threads of Python go on.
+    A run is a call into C++ or Rust during which other threads of Python go on:
+    `with GATE.run(): ...`. Nothing but locks written in C, because a signal's handler may raise
+    between any two lines of Python: a count would stay one too high, or a lock written in Python
+    locked, and every fork and the interpreter's end would wait for ever.
     """
 
     def __init__(self) -> None:
         """Nothing is under way."""
-        self._changed = Condition()
-        self._running, self._is_closed = 0, False
+        self._begin_anew()
 
-    def __enter__(self) -> None:
-        """A run begins, once no fork is under way."""
-        with self._changed:
-            while self._is_closed:
-                self._changed.wait()
-            self._running += 1
-
-    def __exit__(self, *_: object) -> None:
-        """It has ended."""
-        with self._changed:
-            self._running -= 1
-            if self._is_closed:
-                self._changed.notify_all()
+    def run(self) -> RLock:
+        """What this thread holds during a run."""
+        if self._is_closed:
+            with self._closing:  # a fork that waits comes before the runs that have not begun
+                pass
+        try:
+            own: RLock = self._own.lock
+        except AttributeError:
+            own = RLock()
+            with self._closing:
+                self._locks.add(own)
+            self._own.lock = own
+        return own
 
     def close(self) -> None:
-        """Let no run begin any more, and wait for those that are under way."""
-        with self._changed:
-            self._is_closed = True
-            while self._running:
-                self._changed.wait()
-
-    def before(self) -> None:
-        """Wait for runs to end, and hold the lock over the fork."""
-        self._changed.acquire()
+        """Let no other thread's run begin any more, and wait for those that are under way."""
+        self._closing.acquire()
         self._is_closed = True
-        while self._running:
-            self._changed.wait()
+        own = getattr(self._own, "lock", None)
+        self._held: list[RLock] = [lock for lock in list(self._locks) if lock is not own]
+        for lock in self._held:
+            lock.acquire()
 
-    def in_parent(self) -> None:
+    def open(self) -> None:
         """Go on."""
         self._is_closed = False
-        self._changed.notify_all()
-        self._changed.release()
+        for lock in (*self._held, self._closing):
+            with suppress(RuntimeError):  # closing was interrupted before this one
+                lock.release()
 
     def in_child(self) -> None:
         """Begin anew, and renew what needs it."""
-        self._changed = Condition()
-        self._is_closed = False
+        self._begin_anew()
         for one in list(_renewed):
             one.renew()
+
+    def _begin_anew(self) -> None:
+        self._closing, self._is_closed = RLock(), False
+        self._own = local()
+        self._locks: WeakSet[RLock] = WeakSet()  # a thread's goes with it
+        self._held = []
 
 
 GATE = Gate()
 atexit.register(GATE.close)
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=GATE.before, after_in_parent=GATE.in_parent, after_in_child=GATE.in_child
-    )
+    os.register_at_fork(before=GATE.close, after_in_parent=GATE.open, after_in_child=GATE.in_child)
 
 
 def keep_for_ever(one: object) -> None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class Session:
         """Token vectors of texts of equal length: (texts, tokens) int64 -> (texts, tokens, dim)."""
         self._spikes.begin(ids.size)
         try:
-            with GATE:
+            with GATE.run():
                 token_embeddings = self._run(ids)
         except Exception as error:  # as above
             count, tokens = ids.shape
@@ -84,9 +84,9 @@ class Session:
                 f"onnxruntime failed on {what} of {tokens} tokens: {error}"
             ) from error
         finally:
-            over = self._spikes.end(ids.size)
+            over = self._spikes.end()
         if over:  # memory can only be given back at the end of a run: a short one
-            with GATE:
+            with GATE.run():
                 self._run(ids[:1, :2], self._giving_back)
             self._spikes.given_back()
             trim()  # results and tokens of many texts were in malloc's heaps
@@ -104,22 +104,24 @@ class Session:
 
 
 class _Spikes:
-    """Counts the tokens being run at once, to tell when many were and none are any more."""
+    """Adds up the tokens being run at once, to tell when many were and none are any more."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._running = self._most = 0
+        # By thread, so that what an interrupted call leaves is put right by the thread's next.
+        self._running: dict[int, int] = {}
+        self._most = 0
 
     def begin(self, tokens: int) -> None:
-        """A run of that many tokens begins."""
+        """This thread's run of that many tokens begins."""
         with self._lock:
-            self._running += tokens
-            self._most = max(self._most, self._running)
+            self._running[get_ident()] = tokens
+            self._most = max(self._most, sum(self._running.values()))
 
-    def end(self, tokens: int) -> bool:
+    def end(self) -> bool:
         """The run is done; whether a spike is over, so that its memory can be given back."""
         with self._lock:
-            self._running -= tokens
+            self._running.pop(get_ident(), None)
             return not self._running and self._most > _SPIKE_TOKENS
 
     def given_back(self) -> None:
@@ -158,7 +160,7 @@ class Sessions:
         if threads not in self._sessions:
             with self._lock:
                 if threads not in self._sessions:
-                    with GATE:
+                    with GATE.run():
                         self._sessions[threads] = self._make(threads)
                     self._release()
         return self._sessions[threads]

@@ -77,7 +77,7 @@ class Tokenizer:
         A text far longer than max_seq_length is tokenised only as far as its kept tokens go, where
         that is certain to give the same ids: see textcut.
         """
-        with GATE:
+        with GATE.run():
             encoding = self._cut.encode(text)
         return Tokens(_ids(encoding), truncated=bool(encoding.overflowing))
 
@@ -96,7 +96,7 @@ class Tokenizer:
 
     def describe(self, text: str, add_special_tokens: bool = True) -> list[Token]:
         """All tokens of a text, those that encode cuts off as well."""
-        with GATE:
+        with GATE.run():
             first = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         parts = [_described(part, text) for part in (first, *first.overflowing)]
         if len(parts) == 1:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import ATTACKS
+from attack_corpus import ATTACKS
 
 from support import python
 
