@@ -43,6 +43,9 @@ SMOOTH = replace(PAIRS, smooth=ALPHA)
 UNITS = replace(SMOOTH, exact_units=16)
 GPTQ = replace(UNITS, rounding="gptq")
 BIAS = replace(GPTQ, bias_correction=True)
+SPLIT = replace(BIAS, split=8)
+CENTRED = replace(SPLIT, centre=True)
+BANDS = replace(CENTRED, coarse_band=1 / 4)
 
 VARIANTS = (
     Variant("optimum avx2 preset", None),
@@ -53,7 +56,13 @@ VARIANTS = (
     Variant("+ exact units", UNITS),
     Variant("+ GPTQ", GPTQ),
     Variant("+ bias correction", BIAS),
-    Variant("+ split channels = chosen", RECIPE),
+    Variant("+ split channels", SPLIT),
+    Variant("+ centred channels", CENTRED),
+    Variant("+ two bands of units", BANDS),
+    Variant("+ smoothed out, up .6 = chosen", RECIPE),
+    Variant("chosen, not centred", replace(RECIPE, centre=False)),
+    Variant("chosen, one band", replace(RECIPE, coarse_band=0)),
+    Variant("chosen, bands 1/8", replace(RECIPE, coarse_band=1 / 8)),
     Variant("chosen, smoothed .9", replace(RECIPE, smooth=(("qkv", 0.9), ("up", 0.9)))),
     Variant("chosen, 64 exact units", replace(RECIPE, exact_units=64)),
     Variant("chosen, nearest rounding", replace(RECIPE, rounding="nearest")),

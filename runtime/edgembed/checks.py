@@ -54,11 +54,13 @@ class Fields(NamedTuple):
             raise self.error(name, "is missing")
         return self.value[name]
 
-    def string(self, name: str) -> str:
-        """A text."""
+    def string(self, name: str, most: int | None = None) -> str:
+        """A text, of at most so many characters."""
         value = self._get(name)
         if not isinstance(value, str):
             raise self.error(name, "must be a text")
+        if most is not None and len(value) > most:
+            raise self.error(name, f"must have {most} characters at most")
         return value
 
     def optional_string(self, name: str) -> str | None:

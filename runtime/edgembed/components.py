@@ -13,8 +13,7 @@ from typing import Any
 from edgembed.charsmap import check_charsmap
 from edgembed.checks import Fields
 
-_MOST_STEPS = 16
-_MOST_IDS = 2**24
+_MOST_STEPS, _MOST_IDS = 16, 2**24
 _LONGEST = 2048  # characters of one token
 # One character, or one class of them, repeated: as far as regular expressions go here. Two
 # repetitions beside each other can already take quadratic time.
@@ -23,10 +22,7 @@ _PLAIN_REGEX = re.compile(
     r"(?:\+|\{\d{1,2},?\})?"
 )
 Check = Callable[[Fields, str], object]
-
-
-def _boolean(fields: Fields, name: str) -> object:
-    return fields.boolean(name)
+_boolean: Check = Fields.boolean
 
 
 def _optional_boolean(fields: Fields, name: str) -> object:
@@ -34,10 +30,7 @@ def _optional_boolean(fields: Fields, name: str) -> object:
 
 
 def _text(fields: Fields, name: str, most: int = _LONGEST) -> str:
-    value = fields.string(name)
-    if len(value) > most:
-        raise fields.error(name, f"must have {most} characters at most")
-    return value
+    return fields.string(name, most)
 
 
 def _short_text(fields: Fields, name: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
@@ -23,7 +23,7 @@ from edgembed.progress import progress
 from edgembed.promptcheck import PromptCheck
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
 from edgembed.similarity import similarity, similarity_pairwise
-from edgembed.texts import OnError, as_items, as_texts, check_texts, good_indices
+from edgembed.texts import OnError, as_items, as_texts, check_texts, good_indices, report_failed
 from edgembed.tokenize import padded
 from edgembed.warn import warn
 
@@ -83,8 +83,7 @@ class Embedder(BundleFacts, EncodeForms):
         """Load the bundle that an installed package holds: a wheel that `edgembed pack` made.
 
         package: as for import, "my_bundle"; or "app.models" for a bundle in your own package's
-        folder app/models. The others as for Embedder. The weights are mapped from where pip put
-        them. BundleNotFoundError where there is no such package, or no bundle in it.
+        folder app/models. BundleNotFoundError where there is no such package, or no bundle in it.
         """
         from edgembed.packages import folder_of  # a cold start from a folder has no need of it
 
@@ -146,8 +145,7 @@ class Embedder(BundleFacts, EncodeForms):
         all there is. precision int8, uint8, binary, ubinary give smaller types. truncate_dim keeps
         the first dimensions, before normalize_embeddings scales to norm 1. convert_to_numpy=False
         gives a list of vectors, convert_to_tensor=True a tensor where torch is installed.
-        batch_size changes no vector (which texts run together is chosen here); it is checked only.
-        `sentences=` works for inputs=.
+        batch_size changes no vector and is checked only. `sentences=` works for inputs=.
 
         An empty text gives the vector of a text without words, as in sentence-transformers. Texts
         over max_seq_length are cut, with a TruncationWarning. TextError names by index the texts
@@ -171,7 +169,7 @@ class Embedder(BundleFacts, EncodeForms):
             on_error, good = None, list(range(len(texts)))
         else:
             good = good_indices(texts, on_error)
-        failed = partial(_report, on_error, good)
+        failed = partial(report_failed, on_error, good)
         texts = [texts[index] for index in good]
         self._check_prompts(prompt is not None or prompt_name is not None, prefix, texts)
         kept = self._embed(texts, prefix, show_progress_bar, KEEP[options.output_value], failed)
@@ -200,10 +198,7 @@ class Embedder(BundleFacts, EncodeForms):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Encode, with the prompt for documents if none is named.
-
-        That is the first of "document", "passage", "corpus", "search_document" that there is.
-        """
+        """As encode_query, by "document", then "passage", "corpus", "search_document"."""
         if prompt is None and prompt_name is None:
             prompt_name = self._prompts.first(DOCUMENT_NAMES)
         return self.encode(inputs, prompt_name, prompt, *args, **kwargs)
@@ -239,8 +234,6 @@ class Embedder(BundleFacts, EncodeForms):
         kept: dict[int, _Kept] = {}
         cut = 0
         embeddings = self._engine.embed_many(prompted, skip, lambda e: (keep(e), e.truncated))
-        # Closed here and not by the garbage collector, which may be at work in any thread when it
-        # comes by, even one that holds the lock which ending the workers takes: all would stand.
         with closing(embeddings):
             for index, done in progress(embeddings, len(texts), show):
                 if isinstance(done, InferenceError):
@@ -255,14 +248,3 @@ class Embedder(BundleFacts, EncodeForms):
             )
             warn(message, TruncationWarning)
         return [kept[index] for index in sorted(kept)]
-
-
-def _report(
-    on_error: OnError | None, indices: Sequence[int], place: int, error: InferenceError
-) -> None:
-    """Tell on_error of the failed text at indices[place], or raise where there is none."""
-    index = indices[place]
-    named = InferenceError(f"text {index}: {error}", [index])
-    if on_error is None:
-        raise named from error
-    on_error(index, named)

@@ -147,12 +147,11 @@ class Engine:
         self, texts: Sequence[str], job: _Job[Kept], workers: int, spread: Callable[..., Any]
     ) -> Iterator[tuple[int, Kept | InferenceError]]:
         """As embed_many; `spread` is map, or a crew's."""
-        most = RUN_TOKENS[self.dtype]
         for chunk in chunks(len(texts)):
             encoded = spread(self.tokenizer.encode, [texts[index] for index in chunk])
             tokens = dict(zip(chunk, encoded, strict=True))
             lengths = {index: len(own.ids) for index, own in tokens.items()}
-            runs = equal_lengths(lengths, workers, most)
+            runs = equal_lengths(lengths, workers, RUN_TOKENS[self.dtype])
             for done in spread(partial(self._run, job, tokens), runs):
                 yield from done
 

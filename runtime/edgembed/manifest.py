@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from edgembed.canary import Canary
 from edgembed.checks import Fields
 from edgembed.errors import ManifestError, PromptError
-from edgembed.floats import from_text, to_text
+from edgembed.floats import to_text
 from edgembed.pooling import POOLING_MODES, Float32, PoolingMode
+from edgembed.precision import read_ranges
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
 from edgembed.tensors import ITEM_BYTES, ONNX_TYPES
@@ -141,7 +140,7 @@ class Manifest:
             tokenizer=top.relative_path("tokenizer"),
             vocabulary=_optional_path(top, "vocabulary"),
             canaries=tuple(Canary.parse(c) for c in top.items("canaries")),
-            ranges=_ranges(top),
+            ranges=read_ranges(top),
             parity={name: _parity(p) for name, p in top.sections("parity", DTYPES)},
             tools=top.strings("tools"),
         )
@@ -241,21 +240,6 @@ def _artifact(section: Fields) -> Artifact:
 def _parity(section: Fields) -> dict[str, Any]:
     section.number("mean", -1, 1)  # the only figure that anything depends on (canaries)
     return section.value
-
-
-def _ranges(top: Fields) -> dict[str, Float32]:
-    ranges: dict[str, Float32] = {}
-    if "ranges" not in top.value:
-        return ranges  # bundles had none at first
-    for dtype, text in top.strings("ranges").items():
-        try:
-            low, high = from_text(text).reshape(2, -1)
-        except ValueError as error:
-            raise top.error("ranges", f"cannot be decoded ({error})") from error
-        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
-            raise top.error("ranges", "must be finite, the least numbers before the greatest")
-        ranges[dtype] = np.stack([low, high])
-    return ranges
 
 
 def _prompts(top: Fields) -> Prompts:

@@ -10,7 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edgembed.checks import Fields
 from edgembed.errors import ArgumentError
+from edgembed.floats import from_text
 from edgembed.log import logger
 from edgembed.pooling import Float32
 
@@ -59,6 +61,22 @@ def fixed_ranges(embeddings: Float32) -> Float32:
     """
     low, high = _least_and_greatest(embeddings)
     return np.stack([low - (high - low) / 2, high + (high - low) / 2])
+
+
+def read_ranges(top: Fields) -> dict[str, Float32]:
+    """The manifest's, by dtype: (2, dim) float32 each, as fixed_ranges gives."""
+    ranges: dict[str, Float32] = {}
+    if "ranges" not in top.value:
+        return ranges  # bundles had none at first
+    for dtype, text in top.strings("ranges").items():
+        try:
+            low, high = from_text(text).reshape(2, -1)
+        except ValueError as error:
+            raise top.error("ranges", f"cannot be decoded ({error})") from error
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
+            raise top.error("ranges", "must be finite, the least numbers before the greatest")
+        ranges[dtype] = np.stack([low, high])
+    return ranges
 
 
 def _least_and_greatest(embeddings: Float32) -> Float32:

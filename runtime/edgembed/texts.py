@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeGuard
 
-from edgembed.errors import ArgumentError, EdgembedError, TextError
+from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
 from edgembed.unicode import surrogate_indices
 
 _SHOWN = 10  # how many bad indices an error message lists
-
 
 # What is told of each text that cannot be embedded, where the others are to go on: its index in
 # the call's input, and the error.
@@ -58,6 +57,17 @@ def good_indices(texts: list[str], on_error: OnError) -> list[int]:
         else:
             good.append(index)
     return good
+
+
+def report_failed(
+    on_error: OnError | None, indices: Sequence[int], place: int, error: InferenceError
+) -> None:
+    """Tell on_error of the failed text at indices[place], or raise where there is none."""
+    index = indices[place]
+    named = InferenceError(f"text {index}: {error}", [index])
+    if on_error is None:
+        raise named from error
+    on_error(index, named)
 
 
 def _is_many(inputs: object) -> TypeGuard[Iterable[str]]:
