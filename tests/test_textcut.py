@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,8 @@ from tokenizers.models import WordLevel
 from edgembed.textcut import TextCut
 from edgembed.textcut.described import Described
 from edgembed.textcut.longword import LongWord
-from edgembed.textcut.places import last_place, steady_end
-from edgembed.textcut.runs import Shortened, runs_of
+from edgembed.textcut.places import LETTERS, SIGNS, last_place, steady_end
+from edgembed.textcut.runs import Shortened, _characters, runs_of
 from edgembed.tokenize import Tokenizer
 from support import python
 from tokenizers_of_kinds import KINDS, description
@@ -86,6 +87,8 @@ HARD = [
     *("<mask>", "word", "слово", "a", "я", "1", "x" * 120, "Supercalifragilistic", "..."),
     *("\u1100", "\u1161", "\u11a8", "ｶ\uff9e", "🇩🇪", "👍🏽", "क्ष", "ำ", "\ue000", "\ufffd", "\r\n"),
     *("  <mask>", "I'm", "it's", "on", "нa", "....", "aaaa", "𝔸", "ſ", "İ", "ŉ", "\u0345"),
+    *("…", "—", "─", "•", "、", "。", "ー", "ﷺ", "\u00a8", "≠", "™", "«", "！", "①", "၊", "።"),
+    *("தமிழ்", "မြန်မာ", "አማርኛ", "ភាសា", "ລາວ", "বাংলা", "カタカナー", "x\u20d2", "☺\ufe0f"),
 ]
 PIECES = st.text(max_size=8) | st.sampled_from(HARD)
 LONG = st.builds(
@@ -112,8 +115,9 @@ def test_of_every_kind_of_tokenizer(kind: str, text: str) -> None:
 def made_up(generator: random.Random) -> str:
     """A text of a few hundred characters: runs, words without end, hard pieces, changing ends."""
     letters = generator.choice(
-        ["ab", "abcdefgh", "абвгд", "漢字東京", "x.", "a ", "कखग", "😀😁", "e\u0301"]
-    )
+        ["ab", "abcdefgh", "абвгд", "漢字東京", "x.", "a ", "कखग", "😀😁", "e\u0301", "いろは、。",
+         "…—", "─│ ", "தமிழ்", "カタナー・", "＝≠!", "ﷺ\u00a8"]
+    )  # fmt: skip
 
     def piece() -> str:
         match generator.randrange(6):
@@ -122,7 +126,9 @@ def made_up(generator: random.Random) -> str:
             case 1:
                 return "".join(generator.choices(letters, k=generator.choice([3, 30, 300])))
             case 2:
-                return chr(generator.choice([0x20, 0x0, 0x300, 0x400, 0x900, 0x3040, 0x1F300])
+                starts = [0x20, 0x0, 0x300, 0x400, 0x900, 0x3040, 0x1F300]
+                starts += [0x80, 0xB80, 0x1000, 0x2000, 0x2200, 0x2580, 0x3000, 0xFF00]
+                return chr(generator.choice(starts)
                            + generator.randrange(0x80)) * generator.choice([1, 2, 60])  # fmt: skip
             case _:
                 return generator.choice(["the cat ", "кот и ", "sits ", "search", "окно, ", "漢字"])
@@ -163,11 +169,18 @@ PATTERNS = {
     "Thai": "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า",
     "Chinese": "天地玄黄宇宙洪荒日月盈昃辰宿列张",
     "Japanese": "いろはにほへと、ちりぬるを。",
+    "Japanese, no sign": "イロハニホヘトチリヌルヲー",
+    "Tamil": "தமிழ் மொழி ",
+    "Burmese": "မြန်မာဘာသာစကား",
+    "Amharic": "አማርኛ ቋንቋ ",
     "Korean": "키스의 고유 조건은 입술끼리 만나야 하고 ",
     "Hebrew": "דג סקרן שט בים מאוכזב ",
     "emoji": "😀😁",
     "one letter": "x",
     "full stops": ".",
+    "dots in one": "…",
+    "a table": "──┼──│",
+    "one sign, 18 letters": "ﷺ",
     "blanks": " ",
     "line ends": "\n",
     "NUL": "\0",
@@ -178,11 +191,8 @@ PATTERNS = {
 }
 MEGABYTES = 10
 # What a run of one character is cut into depends on all of it where pieces of several lengths fit.
-WHOLE = {
-    ("tiny-xlmr", "full stops"),
-    ("e5-small-ruen", "full stops"),
-    ("e5-small-ruen", "one letter"),
-}
+# And unknown marks might be joined with what is before them to a letter that is known.
+WHOLE = {("e5-small-ruen", name) for name in ("full stops", "dots in one", "one letter", "Burmese")}
 
 
 def huge(pattern: str, megabytes: int) -> str:
@@ -310,6 +320,18 @@ def test_places_stand_before_what_joins_nothing() -> None:
     assert last_place("a" + " " * 9000, 9000) is None
 
 
+def test_what_places_stand_before_is_what_unicode_says() -> None:
+    """Letters, digits and signs, also when normalised (blanks inside); no part of Hangul."""
+    for one in _characters(LETTERS + SIGNS):
+        normal = unicodedata.normalize("NFKC", one)
+        assert normal.strip() == normal
+        for each in one + normal.replace(" ", ""):
+            assert unicodedata.category(each)[0] in "LNPS", hex(ord(one))
+        assert not "\u1100" <= one <= "\u11ff"
+    # A blank of SentencePiece, and what BERT's normaliser takes away.
+    assert not {"\u2581", "\ufffd"} & set(_characters(SIGNS))
+
+
 def test_the_steady_end_has_enough_behind_it() -> None:
     assert steady_end("a" * 100, 100, 16) == 84
     assert steady_end("a" * 50 + "\0" * 100 + "b" * 4, 154, 16) == 38
@@ -359,6 +381,16 @@ def test_no_run_holds_an_added_token() -> None:
     tokenizer.add_tokens(["xyz"])
     kept = runs_of(Described(tokenizer))
     assert len(kept) == len(runs("wordpiece")) - 1
+
+
+def test_no_run_holds_what_is_replaced() -> None:
+    tokenizer = RustTokenizer.from_str(description("unigram"))
+    replaced = normalizers.Replace("ヲヌ", "the cat ")
+    tokenizer.normalizer = normalizers.Sequence([replaced, tokenizer.normalizer])
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(LENGTH)
+    text = "ヌ" * 300 + "ヲヌ" + "ヌ" * 300
+    assert TextCut(tokenizer, LENGTH).encode(text).ids == tokenizer.encode(text).ids
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "byte-level bpe"])

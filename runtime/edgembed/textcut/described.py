@@ -45,10 +45,14 @@ class Described:
         return "String" in pattern or pattern == _COLLAPSING
 
     @property
+    def patterns(self) -> list[str]:
+        """What the normaliser replaces, where that is a string."""
+        return [step.get("pattern", {}).get("String", "") for step in self.normalizers]
+
+    @property
     def reach(self) -> int:
         """Characters that are looked at together at most: the longest added token or pattern."""
-        patterns = [step.get("pattern", {}).get("String", "") for step in self.normalizers]
-        return _SLACK + max(map(len, [*self.added, *patterns]), default=0)
+        return _SLACK + max(map(len, [*self.added, *self.patterns]), default=0)
 
     @property
     def drops_blanks(self) -> bool:

@@ -19,7 +19,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from edgembed.textcut.described import Described
-from edgembed.textcut.places import EMOJI, IDEOGRAPHS, LETTERS, MARKS
+from edgembed.textcut.places import EMOJI, IDEOGRAPHS, LETTERS, MARKS, SIGNS
 
 _BLANKS = " \t\n\r"
 # Control characters, invisible ones, and private use.
@@ -29,8 +29,13 @@ _REMOVED = (
 )
 # Marks, joiners, presentation, tones of skin: what goes on with a word and may count for nothing.
 _THAI = "\u0e31\u0e34-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e"  # nothing is composed of these
-_PASSING = MARKS + _THAI + "\u200d\ufe0f\U0001f3fb-\U0001f3ff"
+_VOWELS = (  # of India, Laos, Tibet, Burma, Cambodia
+    "\u0981-\u0983\u09bc-\u09cd\u0a3c-\u0a4d\u0abc-\u0acd\u0b3c-\u0b4d\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbc-\u0ccd"
+    "\u0d3e-\u0d4d\u0dca-\u0ddf\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+)
+_PASSING = MARKS + _THAI + _VOWELS + "\u200d\ufe0f\U0001f3fb-\U0001f3ff"
 _BLOCK = 65_536
+_ASKED = 256  # characters that a tokenizer is asked of together
 
 
 class Run(NamedTuple):
@@ -129,9 +134,10 @@ def runs_of(described: Described) -> list[Run]:
 
 
 def _holds_token(run: Run, described: Described) -> bool:
-    """Whether an added token could stand within a run."""
+    """Whether an added token, or what is replaced by something else, could stand within a run."""
     inside = re.compile(f"[{run.characters}]+")
-    return any(inside.fullmatch(token) for token in described.added)
+    longer = (pattern for pattern in described.patterns if len(pattern) > 1)
+    return any(inside.fullmatch(token) for token in (*described.added, *longer))
 
 
 def _blanks(described: Described) -> Run | None:
@@ -165,7 +171,7 @@ def _long_words(described: Described) -> Run | None:
         return [described.words(f"a{one}b") for one in characters]
 
     counting = _class(
-        LETTERS + EMOJI, lambda c: [[len(w) > 2 for w in ws] == [True] for ws in words(c)]
+        LETTERS + SIGNS + EMOJI, lambda c: [[len(w) > 2 for w in ws] == [True] for ws in words(c)]
     )
     others = _class(_PASSING, lambda c: [len(ws) == 1 for ws in words(c)])
     if not counting:
@@ -186,7 +192,7 @@ def _unknown(described: Described) -> Run | None:
             normal = [described.normalize(one) for one in characters]
         return [a == b and a not in alphabet for a, b in zip(characters, normal, strict=True)]
 
-    kind = _class(LETTERS + IDEOGRAPHS + EMOJI + _REMOVED + _THAI, are_unknown)
+    kind = _class(LETTERS + SIGNS + IDEOGRAPHS + EMOJI + _REMOVED + _THAI, are_unknown)
     if not kind or len(described.model.tokenize(_characters(kind)[0] * 3)) != 1:
         return None  # each byte of what is unknown is a token
     # A word's pieces are weighed by sums that begin with the word, and of two orders of the same
@@ -197,7 +203,8 @@ def _unknown(described: Described) -> Run | None:
 def _class(candidates: str, belong: Callable[[list[str]], list[bool]]) -> str:
     """Those of the candidates, both classes in `re`, that belong."""
     characters = _characters(candidates)
-    kept = compress(characters, belong(characters))
+    blocks = (characters[at : at + _ASKED] for at in range(0, len(characters), _ASKED))
+    kept = (one for block in blocks for one in compress(block, belong(block)))
     return "".join(f"{first}-{last}" for first, last in _ranges(kept))
 
 
