@@ -73,12 +73,13 @@ corpus: $(BUNDLES)/.ready
 	$(PYTHON) tests/corpus/run.py .cache/corpus $(CORPUS) --bundles $(BUNDLES)
 
 # The slow forms of tests that `make test` runs short: those that take `amount` (tests/conftest.py).
-# SOAK=tests/some_file.py runs some of them.
+# SOAK=tests/some_file.py runs some of them, PART=0.1 a tenth of the long amounts.
 SOAK ?= $(shell grep -l 'amount: ' tests/*.py tests/server/*.py tests/attacks/*.py 2>/dev/null | grep -v conftest)
+PART ?= 1
 SOAK_EXPORT ?= $(shell grep -l 'amount: ' tests/export/*.py)
 soak: $(EXPORT)/.ready $(RUNTIME)/.ready $(BUNDLES)/.ready
-	$(RUNTIME)/bin/python -m pytest $(SOAK) --soak --bundles $(BUNDLES) $(PYTEST_SHARED)
-	$(EXPORT)/bin/python -m pytest $(SOAK_EXPORT) --soak --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(RUNTIME)/bin/python -m pytest $(SOAK) --soak=$(PART) --bundles $(BUNDLES) $(PYTEST_SHARED)
+	$(EXPORT)/bin/python -m pytest $(SOAK_EXPORT) --soak=$(PART) --bundles $(BUNDLES) $(PYTEST_SHARED)
 
 # The tables of model cards by torch, by the bundle (exported anew) and by two INT8 peers. Long: about
 # 30 minutes of one idle core for multilingual-e5-small. SAMPLE=NLI=1000,SA=1000 takes a part.

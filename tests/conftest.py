@@ -47,8 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--soak",
-        action="store_true",
-        help="run long what is short otherwise (see `amount`), and print the figures at the end",
+        nargs="?",
+        type=float,
+        const=1.0,
+        metavar="PART",
+        help="run long what is short otherwise (see `amount`), and print the figures at the end; "
+        "--soak=0.1 takes a tenth of the long amounts",
     )
 
 
@@ -112,9 +116,18 @@ def embedder(bundles: Path) -> Callable[..., Embedder]:
 
 @pytest.fixture(scope="session")
 def amount(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
-    """amount(SHORT, FULL): how often to do something; FULL under `make soak`."""
-    soak = bool(request.config.getoption("--soak"))
-    return lambda short, full: full if soak else short
+    """amount(SHORT, FULL): how often to do something; FULL under `make soak`.
+
+    --soak=PART: that part of FULL where it is larger than SHORT, else as without.
+    """
+    part: float | None = request.config.getoption("--soak")
+
+    def choose(short: int, full: int) -> int:
+        if part is None or part == 1:
+            return short if part is None else full
+        return max(short, round(part * full))
+
+    return choose
 
 
 @pytest.fixture
