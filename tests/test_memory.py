@@ -115,4 +115,4 @@ def test_a_spike_is_given_back(bundles: Path, figure: Callable[[str], None]) -> 
     assert kept < 1.05, done.stderr.decode()
     assert after < fresh + 96  # malloc keeps up to 6 MiB for each of 16 threads, and no more
     figure(f"{fresh:.1f} MiB without callers, {before:.1f} idle with 16, {height:.1f} at the "
-           f"height of 64 texts, {after:.1f} idle after 7 such spikes, {kept - 1:+.1%} a spike")  # fmt: skip
+           f"height of 64 texts, {after:.1f} after 7 spikes, {kept - 1:+.1%} each")  # fmt: skip
