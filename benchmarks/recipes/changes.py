@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgembed_export.int8.edit import Editor, producer
+from edgembed_export.int8.tokens import scaled_by_token
 
 Ids = Sequence[Sequence[int]]
 Change = Callable[[ir.Model, Ids], None]
@@ -99,13 +100,9 @@ def _products(model: ir.Model) -> list[ir.Node]:
 
 
 def _by_row(editor: Editor, node: ir.Node) -> None:
-    x, bias = node.inputs[0], node.inputs[4]
-    size = editor.insert(node, "Abs", [x])
-    axis = editor.constant("edgembed.last_axis", np.array([-1], np.int64))
-    peak = editor.insert(node, "ReduceMax", [size, axis])
-    tiny = editor.constant("edgembed.tiny", np.array(1e-9, np.float32))
-    scale = editor.insert(node, "Max", [peak, tiny])
-    node.replace_input_with(0, editor.insert(node, "Div", [x, scale]))
+    bias = node.inputs[4]
+    scaled, scale = scaled_by_token(editor, node, node.inputs[0])
+    node.replace_input_with(0, scaled)
     node.replace_input_with(4, None)
     follower = ir.Node("", "Mul", [node.outputs[0], scale], num_outputs=1)
     total = ir.Node("", "Add", [follower.outputs[0], bias], num_outputs=1)

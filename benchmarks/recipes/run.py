@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 import tempfile
@@ -110,7 +111,7 @@ class Material:
 
 def build(variant: Variant, made: Material) -> Path:
     """The variant's graph on disk."""
-    name = variant.name.replace(" ", "_")
+    name = re.sub(r"\W+", "_", variant.name)
     if variant.recipe is None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
