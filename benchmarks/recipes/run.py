@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,7 +34,7 @@ from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
 from edgembed_export.graph import rewrite
-from edgembed_export.int8.calibrate import calibrate, legible
+from edgembed_export.int8.calibrate import Calibration, calibrate, legible
 from edgembed_export.int8.quantize import quantize
 from edgembed_export.reference import TorchReference
 from recipes.variants import VARIANTS, Variant
@@ -55,11 +57,12 @@ def main() -> None:
         lean = rewrite(ir.load(plain), dict(checkpoint.config), mask=False)[0]
         own = [options.prompt + text for text in read_texts(None, "calibration")]
         shown = legible(own, [reference.token_ids(text) for text in own])
-        calibration = calibrate(lean, shown, moments=True)
+        material = Material(lean, plain, shown, calibrate(lean, shown, moments=True), folder)
         paths = {PLAIN: plain, "lean float32": _saved(lean, folder, "lean")}
         for variant in VARIANTS:
             if options.only in variant.name:
-                paths[variant.name] = build(variant, lean, plain, calibration, folder)
+                print(variant.name, file=sys.stderr, flush=True)
+                paths[variant.name] = build(variant, material)
         rows = measure(paths, ids, options.seconds)
     write(options.checkpoint.name, rows, len(texts), options.out)
 
@@ -95,23 +98,34 @@ def read_data(folder: Path, english: bool, count: int = 500) -> list[str]:
     return drawn
 
 
-def build(variant: Variant, lean: ir.Model, plain: Path, calibration: Any, folder: Path) -> Path:
+@dataclass(frozen=True)
+class Material:
+    """What variants are made of: the float32 graphs, the calibration's texts and what it saw."""
+
+    lean: ir.Model
+    plain: Path
+    texts: Sequence[Sequence[int]]
+    calibration: Calibration
+    folder: Path
+
+
+def build(variant: Variant, made: Material) -> Path:
     """The variant's graph on disk."""
-    name = variant.name.replace(" ", "_")
+    name = re.sub(r"\W+", "_", variant.name)
     if variant.recipe is None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         # What AutoQuantizationConfig.avx2(is_static=False, per_channel=True) asks of onnxruntime.
-        path = folder / f"{name}.onnx"
+        path = made.folder / f"{name}.onnx"
         quantize_dynamic(
-            plain, path, per_channel=True, weight_type=QuantType.QUInt8,
+            made.plain, path, per_channel=True, weight_type=QuantType.QUInt8,
             op_types_to_quantize=["MatMul", "Attention", "Gather"],
         )  # fmt: skip
         return path
-    model = quantize(lean, variant.recipe, calibration)[0]
+    model = quantize(made.lean, variant.recipe, made.calibration)[0]
     if variant.change is not None:
-        variant.change(model)
-    return _saved(model, folder, name)
+        variant.change(model, made.texts)
+    return _saved(model, made.folder, name)
 
 
 def _saved(model: ir.Model, folder: Path, name: str) -> Path:

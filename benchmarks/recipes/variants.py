@@ -1,20 +1,16 @@
 """The variants, as data: what `run.py` puts in one table.
 
 To add one, add a line to VARIANTS: a name, a `Recipe`, and, for what a `Recipe` cannot say, a
-function from the quantised graph to another graph.
+function that changes the quantised graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import onnx_ir as ir
-
 from edgembed_export.int8.recipe import RECIPE, Recipe
-from recipes.changes import per_token, unsigned_weights
+from recipes.changes import Change, per_token, static_scales, unsigned_weights
 
-Change = Callable[[ir.Model], None]
 ALPHA = (("qkv", 0.7), ("up", 0.7))
 
 
@@ -68,6 +64,7 @@ VARIANTS = (
     Variant("chosen, nearest rounding", replace(RECIPE, rounding="nearest")),
     Variant("chosen, damping .01", replace(RECIPE, damping=0.01)),
     Variant("chosen, float32 embeddings", replace(RECIPE, embeddings=False)),
+    Variant("chosen, static scales", RECIPE, static_scales),
     Variant("SmoothQuant, per token in down", SMOOTH, per_token("down")),
     Variant("SmoothQuant, per token everywhere", SMOOTH, per_token("all")),
 )

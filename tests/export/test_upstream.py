@@ -20,13 +20,14 @@ from edgembed_export.graph import rewrite
 from edgembed_export.graph.linears import Linear, linears
 from edgembed_export.int8.calibrate import calibrate
 from edgembed_export.int8.quantize import quantize
-from edgembed_export.int8.recipe import RECIPE
+from edgembed_export.int8.recipe import RECIPE, Recipe
 from edgembed_export.int8.upstream import upstream
 from support import cosines
 
 NAMED = {family.name: family for family in FAMILIES}
 FRIDA = NAMED["frida"]
 SPIKED, SPIKE = [3, 40], 30.0  # units of the gated feed-forward, and how much larger than others
+LOUD = 200  # a token that _ids never draws
 
 
 def _of_role(model: ir.Model, role: str) -> list[Linear]:
@@ -92,21 +93,48 @@ def test_a_unit_with_large_values_does_not_spoil_the_others(tmp_path: Path) -> N
                 weight[SPIKED] *= SPIKE
             elif name.endswith(".wo.weight"):
                 weight[:, SPIKED] /= SPIKE
+    unsmoothed = tuple({**dict(RECIPE.smooth), "gated": 0.0}.items())
+    own = replace(RECIPE, by_token=False)
+    errors = _errors(theirs, folder, [own, replace(own, smooth=unsmoothed)], _ids(1), _ids(2))
+    assert errors[0] < errors[1] / 4
+
+
+def test_a_token_with_large_values_does_not_spoil_the_others(tmp_path: Path) -> None:
+    """Against torch, where one token alone stands in a channel that both halves of a gate love."""
+    folder = make(FRIDA, tmp_path / "checkpoint")
+    theirs = T5EncoderModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        for name, weight in theirs.named_parameters():
+            if "wi_" in name:
+                weight[:, 0] *= SPIKE
+        theirs.shared.weight[:, 0] = 0
+        theirs.shared.weight[LOUD] = 0
+        theirs.shared.weight[LOUD, 0] = 1
+    shown, asked = ([[*ids, LOUD] for ids in _ids(seed)] for seed in (1, 2))
+    recipes = [RECIPE, replace(RECIPE, by_token=False)]
+    errors = _errors(theirs, folder, recipes, shown, asked, slice(-1))
+    assert errors[0] < errors[1] / 2
+
+
+def _errors(
+    theirs: T5EncoderModel,
+    folder: Path,
+    recipes: list[Recipe],
+    shown: list[list[int]],
+    asked: list[list[int]],
+    kept: slice = slice(None),
+) -> list[float]:
+    """By recipe: 1 - cosine to torch's mean of the kept tokens, on average."""
     theirs.save_pretrained(folder, safe_serialization=True)
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    model = rewrite(ir.load(convert(folder, tmp_path / "plain")), config, mask=False)[0]
-    calibration = calibrate(model, _ids(1), moments=True)
+    model = rewrite(ir.load(convert(folder, folder.parent / "plain")), config, mask=False)[0]
+    calibration = calibrate(model, shown, moments=True)
     with torch.inference_mode():
-        wanted = np.stack(
-            [
-                theirs(torch.tensor([ids])).last_hidden_state[0].mean(dim=0).numpy()
-                for ids in _ids(2)
-            ]
-        )
-    errors = {}
-    for alpha in (0.0, dict(RECIPE.smooth)["gated"]):
-        smooth = tuple({**dict(RECIPE.smooth), "gated": alpha}.items())
-        small = quantize(model, replace(RECIPE, smooth=smooth), calibration)[0]
-        found = np.stack([run(small, np.array([ids]))[0].mean(axis=0) for ids in _ids(2)])
-        errors[alpha > 0] = (1 - cosines(wanted, found)).mean()
-    assert errors[True] < errors[False] / 4
+        hidden = [theirs(torch.tensor([ids])).last_hidden_state[0].numpy() for ids in asked]
+    wanted = np.stack([rows[kept].mean(axis=0) for rows in hidden])
+    errors = []
+    for recipe in recipes:
+        small = quantize(model, recipe, calibration)[0]
+        found = np.stack([run(small, np.array([ids]))[0][kept].mean(axis=0) for ids in asked])
+        errors.append(float((1 - cosines(wanted, found)).mean()))
+    return errors

@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
-from edgembed_export.int8.calibrate import Statistics
+from edgembed_export.graph.constants import array
+from edgembed_export.graph.linears import Linear
+from edgembed_export.int8.calibrate import Calibration, Statistics
 from edgembed_export.int8.gptq import gptq
 from edgembed_export.int8.recipe import Recipe
 from edgembed_export.int8.weights import (
@@ -37,6 +40,14 @@ class Layer:
     bias: Float | None
     """(out)"""
     inputs: Statistics
+
+    @classmethod
+    def of(cls, linear: Linear, calibration: Calibration) -> Layer:
+        """A graph's layer. ValueError where `calibration` has not seen it."""
+        if linear.name not in calibration.layers:
+            raise ValueError(f"no calibration for the layer with weight {linear.name!r}")
+        bias = None if linear.bias is None else _float(linear.bias)
+        return cls(_float(linear.weight), bias, calibration.layers[linear.name])
 
     def shifted(self, shift: Float) -> Layer:
         """The layer for inputs less `shift` (in): the bias makes up for it."""
@@ -101,6 +112,14 @@ class Rounded:
 
     weight: Quantized
     bias: Float | None
+
+
+def _float(value: ir.Value) -> Float:
+    content = array(value)
+    if content is None:
+        raise ValueError(f"{value.name} is not a constant")
+    plain: Float = content.astype(np.float32, copy=False)
+    return plain
 
 
 def smoothing(layers: Sequence[Layer], alpha: float) -> Float:

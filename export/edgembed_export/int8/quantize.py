@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,10 @@ from edgembed_export.int8.edit import Editor
 from edgembed_export.int8.flatten import drop_matrix_forms
 from edgembed_export.int8.layers import Layer, Rounded, joined, rounded, smoothing, splits
 from edgembed_export.int8.recipe import Recipe
+from edgembed_export.int8.tokens import scaled_by_token
 from edgembed_export.int8.units import keep_units
 from edgembed_export.int8.upstream import upstream
-from edgembed_export.int8.weights import Float, by_row
+from edgembed_export.int8.weights import by_row
 
 _SMALLEST_TABLE = 1024
 """Rows from which an embedding table is worth quantising; tables of positions stay float32."""
@@ -81,9 +82,11 @@ class _Quantizer:
         self._rounded = calibration.rounded
         self._smoothed = self._split = 0
         self._linears = linears(graph)
-        self._layers = {linear.name: _layer(linear, calibration) for linear in self._linears}
+        self._layers = {linear.name: Layer.of(linear, calibration) for linear in self._linears}
         self._free: dict[str, tuple[str, float]] = {}
         """By layer: the one after it, whose input is smoothed here at no cost, and its alpha."""
+        self._gated: set[str] = set()
+        """Layers whose inputs are the values of a layer before, times a gate or attention."""
         self._apart: set[str] = set()
         """Layers of one input that stay products of their own: bands of a feed-forward block."""
 
@@ -94,6 +97,8 @@ class _Quantizer:
         for linear in self._linears:
             groups[linear.input].append(linear)
             source, alpha = upstream(linear), self._recipe.alpha(_FREE.get(linear.role, ""))
+            if source is not None:
+                self._gated.add(linear.name)
             if source is not None and alpha:
                 self._free[source.name] = linear.name, alpha
         for value, group in groups.items():
@@ -140,7 +145,7 @@ class _Quantizer:
             self._fused(value, group)
             return
         for linear in group:
-            out = self._product(linear, linear.name, value, self._round(linear))
+            out = self._alone(linear, value)
             linear.output.replace_all_uses_with(out, replace_graph_outputs=True)
 
     def _smooth(self, value: ir.Value, group: Sequence[Linear], alpha: float) -> ir.Value:
@@ -172,6 +177,21 @@ class _Quantizer:
             self._rounded[key] = rounded(layer, self._recipe)
         result: Rounded = self._rounded[key]
         return result
+
+    def _alone(self, linear: Linear, source: ir.Value) -> ir.Value:
+        """The product of a layer that shares its input with no other."""
+        layer = self._round(linear)
+        is_gated = linear.role == "down" and linear.name in self._gated
+        if not (is_gated and self._recipe.by_token):
+            return self._product(linear, linear.name, source, layer)
+        source, scale = scaled_by_token(self._editor, linear.node, source)
+        bias, layer = layer.bias, replace(layer, bias=None)
+        product = self._product(linear, linear.name, source, layer)
+        product = self._editor.insert(linear.node, "Mul", [product, scale])
+        if bias is None:
+            return product
+        added = self._editor.constant(f"{linear.name}.bias", bias)
+        return self._editor.insert(linear.node, "Add", [product, added])
 
     def _product(self, linear: Linear, name: str, source: ir.Value, layer: Rounded) -> ir.Value:
         integers = self._editor.constant(f"{name}.int8", layer.weight.values)
@@ -216,18 +236,3 @@ class _Quantizer:
             node.outputs[0].replace_all_uses_with(self._editor.insert(node, "Mul", [cast, scale]))
             count += 1
         return count
-
-
-def _layer(linear: Linear, calibration: Calibration) -> Layer:
-    if linear.name not in calibration.layers:
-        raise ValueError(f"no calibration for the layer with weight {linear.name!r}")
-    bias = None if linear.bias is None else _float(linear.bias)
-    return Layer(_float(linear.weight), bias, calibration.layers[linear.name])
-
-
-def _float(value: ir.Value) -> Float:
-    content = array(value)
-    if content is None:
-        raise ValueError(f"{value.name} is not a constant")
-    plain: Float = content.astype(np.float32, copy=False)
-    return plain
