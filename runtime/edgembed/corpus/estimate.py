@@ -70,10 +70,11 @@ def _bytes(job: Job, tables: list[Any], matrices: list[Any], scale: float, parts
     if not tables:
         return 0
     table, matrix = pa.concat_tables(tables), np.concatenate(matrices)
-    whole, empty = (
+    sizes: list[int] = [
         serialize(job.settings.format, table[:n], embedding_column(matrix[:n]), job.about).size
         for n in (len(table), 0)
-    )
+    ]
+    whole, empty = sizes
     return round((whole - empty) * scale + empty * parts)
 
 
