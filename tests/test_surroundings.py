@@ -286,12 +286,15 @@ def test_many_writers_to_one_target(
 
 
 def test_interrupted_and_terminated(frida: Path, source: Path, room: Path) -> None:
-    source.write_text("a text of some words\n" * 500_000, encoding="utf-8")
+    source.write_text("a text of some words\n" * 100_000, encoding="utf-8")
     for number, sign in enumerate((signal.SIGINT, signal.SIGTERM)):
         command = [str(part) for part in encode(frida, source, "-o", room / "out.jsonl")]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             time.sleep(random.Random(number).uniform(1, 3))
             process.send_signal(sign)
-            process.communicate(timeout=120)
+            try:
+                process.communicate(timeout=120)
+            finally:
+                process.kill()
         assert process.returncode != 0
         assert list(room.iterdir()) == []

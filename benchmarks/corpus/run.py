@@ -2,9 +2,9 @@
 
     python benchmarks/corpus/run.py BUNDLE [--rows 200000] [--rounds 3] [--only NAME] [--out FOLDER]
 
-Needs edgembed[corpus]. Every figure is of a process of its own, its CPU time (user and system) as
-the system counts it, with everything: starting, importing, reading, writing. Rounds are
-interleaved, so what a busy neighbour takes, it takes from all.
+Needs edgembed[corpus]. Every figure is of a process of its own, its CPU time (user and system) and
+its memory as the system counts them, with everything: starting, importing, reading, writing. Rounds
+are interleaved, so what a busy neighbour takes, it takes from all.
 
 - throughput: the command beside a process that reads the same Parquet file, calls
   Embedder.encode once with all texts, and saves the vectors; the same threads for both.
@@ -12,7 +12,8 @@ interleaved, so what a busy neighbour takes, it takes from all.
   a process each (Daft's use_process), one worker whose model has all threads.
 - memory: resident memory of one command over --memory-rows rows, sampled as it goes.
 
-Texts are runs of words of the project's own evaluation texts, log-normal in length.
+Texts are runs of words of the project's own evaluation texts, log-normal in length. --out is
+results/BUNDLE unless named.
 """
 
 from __future__ import annotations
@@ -21,25 +22,23 @@ import argparse
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tokenizers import Tokenizer
 
 from edgembed.bench.machine import describe
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from common.stats import paired_ratio  # noqa: E402
-from common.tables import number, table  # noqa: E402
+from report import report  # noqa: E402
 
 TEXTS = ROOT / "export" / "edgembed_export" / "texts" / "evaluation.txt"
 BARE = """
@@ -65,9 +64,11 @@ def main() -> None:
     parser.add_argument("--memory-rows", type=int, default=1_000_000)
     parser.add_argument("--memory-bundle", type=Path, help="default: BUNDLE")
     parser.add_argument("--distinct", type=int, help="distinct texts in the rows of memory")
+    parser.add_argument("--part-rows", type=int, help="the command's own")
     parser.add_argument("--only", choices=("throughput", "ways", "memory"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    options.out = options.out or Path(__file__).with_name("results") / options.bundle.name
     options.out.mkdir(parents=True, exist_ok=True)
     # What this machine sets for others' sake is not what a user has.
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
@@ -81,9 +82,9 @@ def main() -> None:
                     **measure(options, Path(work)),
                 }
             (options.out / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
-    report = "\n".join(REPORTS[name](read) for name in REPORTS if (read := _read(options, name)))
-    (options.out / "corpus.md").write_text(report)
-    print(report)
+    text = report(options.out)
+    (options.out / "corpus.md").write_text(text)
+    print(text)
 
 
 def throughput(options: argparse.Namespace, work: Path) -> Data:
@@ -95,7 +96,15 @@ def throughput(options: argparse.Namespace, work: Path) -> Data:
         rounds.append({arm: run(arms[arm], work / "out") for arm in order})
         print(rounds[-1], flush=True)
     return {"bundle": options.bundle.name, "dtype": options.dtype, "rows": options.rows,
-            "threads": options.threads, "rounds": rounds}  # fmt: skip
+            "tokens": tokens(options.bundle, source), "threads": options.threads,
+            "rounds": rounds}  # fmt: skip
+
+
+def tokens(bundle: Path, source: Path) -> float:
+    """Tokens of a text, on average, of the first thousand."""
+    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    some = pq.read_table(source, columns=["text"]).column("text")[:1000].to_pylist()
+    return sum(len(one.ids) for one in tokenizer.encode_batch(some)) / len(some)
 
 
 def ways(options: argparse.Namespace, work: Path) -> Data:
@@ -159,21 +168,27 @@ def bare(options: argparse.Namespace, source: Path) -> list[str]:
 
 def corpus(options: argparse.Namespace, source: Path, bundle: Path | None = None) -> list[str]:
     asked = ["--dtype", options.dtype, "--threads", str(options.threads), "--prompt", ""]
+    if options.part_rows:
+        asked += ["--part-rows", str(options.part_rows)]
     command = [sys.executable, "-m", "edgembed", "corpus", *asked]
     return [*command, str(bundle or options.bundle), str(source)]
 
 
 def run(command: list[str], out: Path) -> Data:
-    """Wall and CPU seconds of a process that takes `out` as its last argument."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run([*command, str(out)], capture_output=True, text=True, check=False)
-    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    shutil.rmtree(out, ignore_errors=True)
-    Path(f"{out}.npy").unlink(missing_ok=True)
-    if done.returncode:
-        raise SystemExit(f"{command} failed:\n{done.stderr[-2000:]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2)}
+    """What a process takes that has `out` for its last argument."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen([*command, str(out)], stdout=said, stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic() - start
+        shutil.rmtree(out, ignore_errors=True)
+        Path(f"{out}.npy").unlink(missing_ok=True)
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{command} failed:\n{said.read()[-2000:].decode()}")
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024  # of Linux, in KiB
+    return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2), "peak_mb": round(peak / 1e6)}
 
 
 def resident(process: int) -> int:
@@ -185,58 +200,9 @@ def resident(process: int) -> int:
     return 1024 * next((int(x.split()[1]) for x in lines if x.startswith("Rss:")), 0)
 
 
-def _head(data: Data, title: str) -> str:
-    machine = data["machine"]
-    return (
-        f"## {title}\n\n{data['bundle']}, {data['dtype']}, {data['rows']:,} rows, "
-        f"{data['threads']} threads; {machine['cpu']}, {machine['date']}, load average "
-        f"{machine['load_average']}\n\n`{data['command']}`\n"
-    )
-
-
-def _compared(data: Data, title: str, base: str) -> str:
-    rounds = data["rounds"]
-    rows = []
-    for arm in rounds[0]:
-        cpu = [one[arm]["cpu_s"] for one in rounds]
-        rows.append([
-            arm,
-            number(median(cpu), 1),
-            f"{min(cpu):.1f} to {max(cpu):.1f}",
-            number(median(one[arm]["wall_s"] for one in rounds), 1),
-            number(paired_ratio([one[base]["cpu_s"] for one in rounds], cpu), 3),
-            number(paired_ratio([one[base]["wall_s"] for one in rounds],
-                                [one[arm]["wall_s"] for one in rounds]), 3),
-        ])  # fmt: skip
-    header = ["", "CPU s", "spread", "wall s", f"throughput over {base}, CPU", "wall"]
-    return f"{_head(data, title)}\n{table(header, rows)}\n"
-
-
-def _memory(data: Data) -> str:
-    points = data["resident"]
-    rows = []
-    for share in (0.1, 0.25, 0.5, 0.75, 1.0):
-        seen = [value for done, value in points if done <= share * data["rows"]]
-        rows.append([f"{share:.0%} of the rows", number(max(seen) / 1e6, 0),
-                     number(seen[-1] / 1e6, 0)])  # fmt: skip
-    return f"{_head(data, 'Memory')}\n{table(['after', 'highest MB so far', 'MB then'], rows)}\n"
-
-
-def _read(options: argparse.Namespace, name: str) -> Data | None:
-    path = options.out / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
-
-
 def _shown(options: argparse.Namespace) -> list[str]:
     return [f"--{k.replace('_', '-')} {v}" for k, v in vars(options).items()
             if v is not None and k not in ("bundle", "memory_bundle", "out")]  # fmt: skip
-
-
-REPORTS = {
-    "throughput": lambda data: _compared(data, "Throughput", "bare"),
-    "ways": lambda data: _compared(data, "Where the work runs", "threads"),
-    "memory": _memory,
-}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,3 +57,22 @@ def source(tmp_path: Path, texts: list[str]) -> Path:
         whole = pa.concat_tables([part, nothing])
         pq.write_table(whole, folder / f"{name}.parquet", row_group_size=64)
     return folder
+
+
+@pytest.fixture
+def page(bundles: Path, tmp_path: Path) -> Callable[[str, str], str]:
+    """page(LANGUAGE, CODE): what a snippet of docs/corpus.md says, run as it stands."""
+    (tmp_path / "bundle").symlink_to(bundles / "tiny-frida", target_is_directory=True)
+    (tmp_path / "articles").mkdir()
+    articles = pa.table({"id": range(40), "body": lines(40)})
+    pq.write_table(articles, tmp_path / "articles" / "a.parquet")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def run(language: str, code: str) -> str:
+        command = [sys.executable, "-c"] if language.endswith("python") else ["sh", "-ec"]
+        done = subprocess.run([*command, code], cwd=tmp_path, env={**os.environ, "PATH": path},
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

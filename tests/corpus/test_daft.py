@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from corpora import contents, embed, expected, output, refused, vectors
 from edgembed.corpus import Settings, embed_corpus
+from snippets import snippets
 from support import python
 
 EDGEMBED = ("-W", "ignore", "-m", "edgembed")
@@ -37,6 +39,17 @@ def test_the_command(bundle: Path, source: Path, texts: list[str], tmp_path: Pat
         ("a.parquet", 150, 400),
         ("b.parquet", 250, 400),
     ]
+
+
+PAGE = [one for one in snippets("docs/corpus.md") if one[0].startswith("corpus_")]
+SAID = ("40 rows = 40 embedded + 0 refused", "40 rows in", "Counts(rows=40, embedded=40")
+
+
+@pytest.mark.parametrize(
+    ("snippet", "said"), list(zip(PAGE, SAID, strict=True)), ids=["command", "dry run", "Python"]
+)
+def test_the_page(page: Callable[[str, str], str], snippet: tuple[str, str], said: str) -> None:
+    assert said in page(*snippet)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

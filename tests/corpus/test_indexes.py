@@ -12,6 +12,7 @@ import pytest
 from corpora import embed, expected, lines
 from edgembed import ArgumentError
 from edgembed.corpus.indexes import INDEXES, write_index
+from snippets import snippets
 from support import python
 
 COUNT, NEAR = 400, 10
@@ -107,6 +108,12 @@ def test_the_command(bundle: Path, source: Path, tmp_path: Path) -> None:
     assert faiss(out / "_index" / "faiss", expected(bundle, lines(3))[2])[0] == lines(3)[2]
     # Nothing of it is taken for data.
     assert len(pq.read_table(out)) == COUNT
+
+
+def test_the_page(page: Callable[[str, str], str]) -> None:
+    write, ask = [one for one in snippets("docs/corpus.md") if one[0].startswith("index_")]
+    assert "40 rows = 40 embedded" in page(*write)
+    assert len(set(page(*ask).splitlines()) & set(lines(40))) == 3
 
 
 def test_what_is_refused(bundle: Path, source: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,29 @@ from corpora import contents, embed, expected, lines
 from snippets import snippets
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ray's clusters are POSIX's")
+# Ray starts a Python for each worker; on a machine that others use this takes minutes.
+PATIENCE = 1800
+PARTS = ("--part-rows", "40")
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head that works nothing, and two nodes of one CPU each, by loopback."""
-    script = """
-import sys, ray
+# A head that works nothing and two nodes of one CPU each; "kill" takes one away.
+CLUSTER = """
+import sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+
+def patient(start, **options):
+    # Ray gives a node 30 seconds to start.
+    for attempt in range(10):
+        try:
+            return start(**options)
+        except Exception as error:
+            last = error
+            print(error, file=sys.stderr)
+    raise last
+
+cluster = Cluster()
+patient(cluster.add_node, num_cpus=0, include_dashboard=False)
+nodes = [patient(cluster.add_node, num_cpus=1) for _ in range(2)]
 print(cluster.address, flush=True)
 for line in sys.stdin:
     if line.startswith("kill"):
@@ -37,35 +51,55 @@ for line in sys.stdin:
         print("killed", flush=True)
 sys.exit()  # Ray ends what it has started
 """
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={
-            **os.environ,
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
-        },
-    )
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
-    assert address, "the cluster has not started"
-    yield process, address
-    process.communicate(timeout=120)
 
 
-def start(cluster: Any, bundle: Path, source: Path, out: Path) -> subprocess.Popen[str]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The process that holds the cluster, and the cluster's address on this machine."""
+    said = tmp_path_factory.mktemp("cluster") / "stderr"
+    environment = {
+        **os.environ,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+        # Who is slow is not dead.
+        "RAY_health_check_timeout_ms": "60000",
+        "RAY_worker_register_timeout_seconds": "600",
+    }
+    with (
+        said.open("wb") as errors,
+        ended([sys.executable, "-W", "ignore", "-c", CLUSTER],
+              stdin=subprocess.PIPE, stderr=errors, env=environment) as process,
+    ):  # fmt: skip
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, said.read_text()
+        yield process, address
+        process.communicate(timeout=PATIENCE)
+
+
+@contextmanager
+def ended(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive the block, whatever happens in it."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def started(
+    cluster: Any, bundle: Path, source: Path, out: Path, *options: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The command on the cluster."""
     command = [sys.executable, "-W", "ignore", "-m", "edgembed", "corpus", bundle, source, out,
-               "--part-rows", "40", "--ray", cluster[1], "--key", "id"]  # fmt: skip
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+               "--ray", cluster[1], "--key", "id", *options]  # fmt: skip
+    with ended(list(map(str, command)), stderr=subprocess.PIPE) as process:
+        yield process
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    said, errors = process.communicate(timeout=300)
+    said, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return said
 
@@ -74,7 +108,8 @@ def test_the_same_files_bit_for_bit(
     cluster: Any, bundle: Path, source: Path, tmp_path: Path
 ) -> None:
     embed(bundle, source, tmp_path / "alone", part_rows=40, key="id")
-    said = finish(start(cluster, bundle, source, tmp_path / "out"))
+    with started(cluster, bundle, source, tmp_path / "out", *PARTS) as process:
+        said = finish(process)
     assert "402 rows = 400 embedded + 2 refused, in 11 parts" in said
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
 
@@ -83,14 +118,11 @@ def test_an_error_on_a_worker_is_said_here(
     cluster: Any, bundle: Path, source: Path, tmp_path: Path
 ) -> None:
     pq.write_table(pa.table({"id": [1], "text": pa.nulls(1, pa.string())}), source / "a.parquet")
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "edgembed", "corpus", str(bundle), str(source),
-         str(tmp_path / "out"), "--on-error", "fail", "--ray", cluster[1]],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert process.returncode == 2, process.stderr
-    assert "row 0 cannot be embedded, null" in process.stderr
-    assert "Traceback" not in process.stderr
+    with started(cluster, bundle, source, tmp_path / "out", "--on-error", "fail") as process:
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2, errors
+    assert "row 0 (key 1) cannot be embedded, null" in errors
+    assert "Traceback" not in errors
 
 
 def test_ray_data_in_ten_lines(cluster: Any, bundle: Path, tmp_path: Path) -> None:
@@ -118,19 +150,19 @@ def test_a_worker_killed_in_mid_run_is_survived(
     pq.write_table(pa.table({"id": range(3000), "text": texts}), tmp_path / "in.parquet")
     embed(bundle, tmp_path / "in.parquet", tmp_path / "alone", part_rows=40, key="id")
     out = tmp_path / "out"
-    process = start(cluster, bundle, tmp_path / "in.parquet", out)
-    while len(list(out.glob("part-*"))) < 8 and process.poll() is None:
-        time.sleep(0.02)
-    assert process.poll() is None, process.communicate()
-    done = len(list(out.glob("part-*")))
-    if victim == "process":
-        os.kill(_a_worker(cluster[0].pid), signal.SIGKILL)
-    else:
-        cluster[0].stdin.write("kill\n")
-        cluster[0].stdin.flush()
-        assert cluster[0].stdout.readline() == "killed\n"
-    assert done < 75, "the run was over before the worker was killed"
-    said = finish(process)
+    with started(cluster, bundle, tmp_path / "in.parquet", out, *PARTS) as process:
+        while len(list(out.glob("part-*"))) < 8 and process.poll() is None:
+            time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+        if victim == "process":
+            os.kill(_a_worker(cluster[0].pid), signal.SIGKILL)
+        else:
+            cluster[0].stdin.write("kill\n")
+            cluster[0].stdin.flush()
+            assert cluster[0].stdout.readline() == "killed\n"
+        done = len(list(out.glob("part-*")))
+        assert done < 75, "the run was over before the worker was killed"
+        said = finish(process)
     assert "3,000 rows = 3,000 embedded + 0 refused, in 75 parts" in said
     assert contents(out) == contents(tmp_path / "alone")
 

@@ -43,14 +43,15 @@ def serialize(format_: str, table: Any, column: Any, about: Mapping[str, str]) -
 def _parquet(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
     metadata = {**(table.schema.metadata or {}), **{f"edgembed.{k}": v for k, v in about.items()}}
     whole = table.append_column(EMBEDDING, column).replace_schema_metadata(metadata)
-    floats = pa.types.is_floating(column.type.value_type)
+    numbers, floats = f"{EMBEDDING}.list.element", pa.types.is_floating(column.type.value_type)
     pq.write_table(
         whole,
         sink,
         compression="zstd",
-        # Measured on 384 float32 a row: 16 % smaller, and no time lost on a dictionary.
-        use_dictionary=_plain(table),
-        use_byte_stream_split=[f"{EMBEDDING}.list.element"] if floats else False,
+        # Measured on 384 numbers a row. float32: 16 % smaller, and no time lost on a dictionary.
+        # int8, which Parquet keeps in four bytes: 33 % smaller with one; packed bits: 20 %.
+        use_dictionary=_plain(table) + ([] if floats else [numbers]),
+        use_byte_stream_split=[numbers] if floats else False,
     )
 
 
