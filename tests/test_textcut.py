@@ -383,6 +383,11 @@ def test_no_run_holds_an_added_token() -> None:
     assert len(kept) == len(runs("wordpiece")) - 1
 
 
+@pytest.mark.parametrize("text", ["いろは、にほ。", "カタカナー・", "─┼│"])
+def test_signs_go_on_with_a_run_of_unknown_letters(text: str) -> None:
+    assert of_kind("unigram, few pieces").check(text * 500)
+
+
 def test_no_run_holds_what_is_replaced() -> None:
     tokenizer = RustTokenizer.from_str(description("unigram"))
     replaced = normalizers.Replace("ヲヌ", "the cat ")
