@@ -61,7 +61,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         **os.environ,
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
-        # Who is slow is not dead.
+        # Ray's workers are nicer than others by 15: where others work, they would never get on. And
+        # who is slow is not dead.
+        "RAY_worker_niceness": "0",
         "RAY_health_check_timeout_ms": "60000",
         "RAY_worker_register_timeout_seconds": "600",
     }
