@@ -27,14 +27,23 @@ PARTS = ("--part-rows", "40")
 
 
 # A head that works nothing and two nodes of one CPU each; "kill" takes one away.
-CLUSTER = f"""
+CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
 
+def patient(start, **options):
+    # Ray gives a node some seconds to start.
+    for attempt in range(10):
+        try:
+            return start(**options)
+        except Exception as error:
+            last = error
+            print(error, file=sys.stderr)
+    raise last
+
 cluster = Cluster()
-cluster.add_node(num_cpus=0, include_dashboard=False, wait=False)
-nodes = [cluster.add_node(num_cpus=1, wait=False) for _ in range(2)]
-cluster.wait_for_nodes({PATIENCE})
+patient(cluster.add_node, num_cpus=0, include_dashboard=False)
+nodes = [patient(cluster.add_node, num_cpus=1) for _ in range(2)]
 print(cluster.address, flush=True)
 for line in sys.stdin:
     if line.startswith("kill"):
@@ -56,7 +65,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         # who is slow is not dead.
         "RAY_worker_niceness": "0",
         "RAY_health_check_timeout_ms": "60000",
-        "RAY_raylet_start_wait_time_s": str(PATIENCE),
         "RAY_worker_register_timeout_seconds": str(PATIENCE),
     }
     with (
