@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from edgembed.corpus.arrow import pa
 from edgembed.corpus.plan import Part, Plan
 from edgembed.corpus.worker import Job
 from edgembed.corpus.writers import embedding_column, serialize
@@ -39,7 +36,7 @@ class Estimate:
 def estimate(job: Job, plan: Plan, workers: int) -> Estimate:
     """Read a few rows in several places, embed them on one thread, and multiply."""
     begun, rows, tokens, refused, spent = time.monotonic(), 0, 0, 0, 0.0
-    kept, matrices = [], []
+    empty, added = 0, 0  # bytes: of a file without rows, and of all rows
     for part in _places(plan.parts):
         read = job.source.read(_head(part, job), job.settings.text, job.schema)
         table = read.table.slice(0, SAMPLE // _PLACES)
@@ -47,8 +44,8 @@ def estimate(job: Job, plan: Plan, workers: int) -> Estimate:
         start = time.monotonic()
         vectors = job.model().vectors(own, job.output)
         spent += time.monotonic() - start
-        kept.append(table.slice(0, len(own)))
-        matrices.append(vectors.matrix)
+        empty = _size(job, table[:0], vectors.matrix[:0])
+        added += _size(job, table[: len(own)], vectors.matrix) - empty
         rows += len(table)
         tokens, refused = tokens + int(vectors.tokens.sum()), refused + len(table) - len(own)
         if time.monotonic() - begun > _SECONDS:
@@ -61,21 +58,13 @@ def estimate(job: Job, plan: Plan, workers: int) -> Estimate:
         round(refused * scale),
         round(tokens * scale),
         spent * scale / workers,
-        _bytes(job, kept, matrices, scale, len(plan.parts)),
+        round(added * scale + empty * len(plan.parts)),
     )
 
 
-def _bytes(job: Job, tables: list[Any], matrices: list[Any], scale: float, parts: int) -> int:
-    """Of all files: what is in each anyway, and what each row adds."""
-    if not tables:
-        return 0
-    table, matrix = pa.concat_tables(tables), np.concatenate(matrices)
-    sizes: list[int] = [
-        serialize(job.settings.format, table[:n], embedding_column(matrix[:n]), job.about).size
-        for n in (len(table), 0)
-    ]
-    whole, empty = sizes
-    return round((whole - empty) * scale + empty * parts)
+def _size(job: Job, table: Any, matrix: Any) -> int:
+    """Bytes of a file of these rows."""
+    return int(serialize(job.settings.format, table, embedding_column(matrix), job.about).size)
 
 
 def _places(parts: Sequence[Part]) -> list[Part]:
