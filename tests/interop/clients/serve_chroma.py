@@ -13,8 +13,10 @@ from serve_answer import serve_answer
 
 url, os.environ["KEY"] = sys.argv[1:3]
 client = HuggingFaceEmbeddingServer(f"{url}/embed", api_key_env_var="KEY")
+# In a space of cosines, which is the default, Chroma scales what it keeps to norm 1 once more, and
+# some last bits change.
 collection = chromadb.EphemeralClient(Settings(anonymized_telemetry=False)).create_collection(
-    "texts", embedding_function=client
+    "texts", embedding_function=client, configuration={"hnsw": {"space": "l2"}}
 )
 
 
