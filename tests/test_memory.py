@@ -63,7 +63,7 @@ with ThreadPoolExecutor(16) as callers:
             time.sleep(0.002)
     # How much malloc keeps of each thread's heap varies by some percent: the median spike counts.
     kept = statistics.median(after / before for before, after in pairwise(idle))
-    print(fresh / 2**20, idle[0] / 2**20, height / 2**20, idle[-1] / 2**20, kept)
+    print(*(n / 2**20 for n in (fresh, idle[0], height, idle[1], idle[-1])), kept)
 """
 )
 
@@ -110,9 +110,10 @@ def test_batches_of_changing_shape(
 def test_a_spike_is_given_back(bundles: Path, figure: Callable[[str], None]) -> None:
     # All-MiniLM-L6-v2 takes 5 MiB for a text of 256 tokens; 16 at once take 80.
     done = python("-c", SPIKE, bundles / "minilm", "int8")
-    fresh, before, height, after, kept = map(float, done.stdout.split())
+    fresh, before, height, once, after, kept = map(float, done.stdout.split())
     assert height > before + 16, "there was no spike"
     assert kept < 1.05, done.stderr.decode()
-    assert after < fresh + 96  # malloc keeps up to 6 MiB for each of 16 threads, and no more
+    assert once < fresh + 48  # malloc keeps up to 3 MiB for each of 16 threads
+    assert after < fresh + 96  # and twice that in the long run
     figure(f"{fresh:.1f} MiB without callers, {before:.1f} idle with 16, {height:.1f} at the "
            f"height of 64 texts, {after:.1f} after 7 spikes, {kept - 1:+.1%} each")  # fmt: skip
