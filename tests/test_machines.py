@@ -1,12 +1,15 @@
 """What differs from machine to machine moves a vector by less than canaries allow.
 
 Two machines differ in the order in which they add, so in the last bit of their sums; and a user's
-onnxruntime may be set to rewrite a graph. tests/export/test_saturation.py looks at 16-bit sums.
+onnxruntime may be set to rewrite a graph. A CPU with AVX-512 can be taken for one without
+(older_cpu.c). tests/export/test_saturation.py looks at 16-bit sums.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from edgembed.canary import TOLERANCE, tolerance
 from edgembed.engine import _arrays
 from edgembed.pooling import normalize, pool
 from edgembed.session import Session, ort
-from support import BUNDLE_NAMES, DTYPES, cosines
+from support import BUNDLE_NAMES, DTYPES, cosines, python
 
 LEVELS = ("ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 Run = Callable[[npt.NDArray[np.int64]], Any]
@@ -108,3 +111,49 @@ def _nudged(array: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDAr
         return array
     towards = generator.choice(np.array([-np.inf, np.inf], np.float32), array.shape)
     return np.where(generator.random(array.shape) < 0.5, array, np.nextafter(array, towards))
+
+
+EMBED = """
+import json, os, sys
+import numpy as np
+from numpy._core._multiarray_umath import __cpu_features__
+from edgembed import Embedder
+assert __cpu_features__["AVX512F"] is ("LD_PRELOAD" not in os.environ)
+model = Embedder(sys.argv[1], sys.argv[2], 1, canaries="refuse")
+np.save(sys.argv[3], model.encode(json.load(sys.stdin)))
+"""
+
+
+@pytest.fixture(scope="session")
+def older_cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a process is loaded with to take this CPU for one without AVX-512, VNNI and AMX."""
+    info = Path("/proc/cpuinfo")
+    flags = set(info.read_text().split()) if info.exists() else set()
+    if missing := {"cpuid_fault", "avx512f"} - flags:
+        pytest.skip(f"this CPU cannot be taken for an older one: no {', '.join(sorted(missing))}")
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("older_cpu.c needs a C compiler: cc is not there")
+    made = tmp_path_factory.mktemp("cpu") / "older_cpu.so"
+    source = Path(__file__).with_name("older_cpu.c")
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", made, source], check=True)
+    return made
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
+def test_a_cpu_without_avx512_passes_the_canaries_and_agrees(
+    bundles: Path, older_cpu: Path, tmp_path: Path, name: str, dtype: str,
+    figure: Callable[[str], None],
+) -> None:  # fmt: skip
+    texts, rows = json.dumps(texts_of(bundles, name)).encode(), []
+    for preload in (None, str(older_cpu)):
+        path = tmp_path / f"{len(rows)}.npy"
+        done = python("-c", EMBED, bundles / name, dtype, path, stdin=texts, LD_PRELOAD=preload)
+        assert not done.returncode, done.stderr.decode()
+        rows.append(np.load(path))
+    furthest = float((1 - cosines(*rows)).max())
+    allowed = tolerance(Bundle.open(bundles / name).manifest.parity["int8"]["mean"])
+    assert furthest <= (1e-6 if dtype == "float32" else allowed)
+    same = int((rows[0] == rows[1]).all(axis=1).sum())
+    figure(f"1 - cosine {furthest:.1e} at most; {same} of {len(rows[0])} equal bit by bit")

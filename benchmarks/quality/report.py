@@ -9,13 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import flips
 import plots
 import prompts
+import published
 import worst
 from differences import Cell, Row, Verdict, cells, counted, mean_difference, verdicts
 from prompts import Cost
 from scores import Outcome
-from tasks import ENCODECHKA, PUBLISHED, Setting, Task
+from tasks import ENCODECHKA, Setting, Task
 from vectors import Store
 
 from common.tables import table
@@ -75,6 +77,9 @@ class Results:
     rows: list[Row]
     costs: list[Cost]
     moved: worst.Moved | None
+    flips: Sequence[flips.Flips]
+    published: Path
+    """What encodechka's own way gave (published.py), where it was measured."""
 
     def facts(self) -> dict[str, Any]:
         """For programs."""
@@ -84,6 +89,7 @@ class Results:
             "date": date.today().isoformat(),
             "rows": [asdict(row) for row in self.rows],
             "prompts": [asdict(cost) for cost in self.costs],
+            "flips": [asdict(one) for one in self.flips],
             "bars": [{**asdict(one), "kept": one.kept} for one in verdicts(self.rows)],
         }
 
@@ -118,7 +124,7 @@ def _page(name: str, results: Results) -> Iterator[str]:
         layout = _card if folder == "encodechka" else _plain
         yield layout(own, systems) + "\n"
     if any(row.folder == "encodechka" for row in made) and "e5-small" in name:
-        yield from _published(made)
+        yield from _published(made, results.published)
     yield "## Mean difference to torch\n"
     means = {s: (mean_difference(made, s), counted(made, s)) for s in systems if s != "torch"}
     yield "Over the tasks that a system was measured on, each under its own prompt.\n"
@@ -129,6 +135,13 @@ def _page(name: str, results: Results) -> Iterator[str]:
         yield "\n## What a wrong or a missing prompt costs\n"
         yield f"By {prompts.SYSTEM}; the difference is to the right prompt.\n"
         yield prompts.page(results.costs) + "\n"
+    if results.flips:
+        yield "\n## Searches whose first answer INT8 changes\n"
+        yield (
+            "A margin is the cosine of the right answer less that of the best wrong one, by torch; "
+            "a near tie is within two standard deviations of what INT8 moves it by.\n"
+        )
+        yield flips.page(results.flips)
     if results.moved is not None:
         yield "\n## Which texts INT8 moves\n"
         yield worst.page(results.moved)
@@ -157,17 +170,25 @@ def _plain(own: list[Row], systems: Sequence[str]) -> str:
     return table(["", "prompt", "items", *systems], lines)
 
 
-def _published(made: list[Row]) -> Iterator[str]:
+def _published(made: list[Row], path: Path) -> Iterator[str]:
     """torch here against encodechka's README, whose model this one was cut from."""
-    names = [task for task in ENCODECHKA if any(row.task == task for row in made)]
-    lines = [["encodechka's README", *(f"{PUBLISHED[task]:.2f}" for task in names)]]
+    lines = list(published.lines(path))
     for prompt in dict.fromkeys(row.prompt for row in made if row.folder == "encodechka"):
         points = {r.task: r.cells["torch"].points for r in made if r.prompt == prompt}
         lines.append(
-            [f"torch, {prompt}", *(f"{points[t] / 100:.3f}" if t in points else "-" for t in names)]
+            [
+                f"torch, {prompt}",
+                *(f"{points[t] / 100:.3f}" if t in points else "-" for t in ENCODECHKA),
+            ]
         )
     yield "## Against the published figures of intfloat/multilingual-e5-small\n"
-    yield table(["", *names], lines) + "\n"
+    yield (
+        "encodechka publishes the best of six readings of each text (the first token, the mean, "
+        "the pooler; each as it is or of norm 1), without a prompt, cut at 128 tokens.\n"
+    )
+    yield table(["", *ENCODECHKA], lines) + "\n"
+    if path.is_file():
+        yield published.page(path) + "\n"
 
 
 def _bars(found: list[Verdict]) -> Iterator[str]:

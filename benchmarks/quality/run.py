@@ -19,8 +19,10 @@ from pathlib import Path
 # benchmarks/ is no installed package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "peers"))
+import flips
 import prepare
 import prompts
+import published
 import report
 import tasks
 import worst
@@ -29,7 +31,7 @@ from vectors import SYSTEMS, Store, peer
 
 from edgembed.prompts import Prompts
 
-STAGES = ("prepare", "embed", "prompts", "report")
+STAGES = ("prepare", "embed", "prompts", "published", "report")
 
 
 @dataclass(frozen=True)
@@ -93,33 +95,45 @@ def log(message: str) -> None:
 
 def main() -> None:
     options = parse()
-    systems, stages = options.systems.split(","), options.stages.split(",")
     found = chosen_tasks(options)
     for model in options.models:
-        folder = options.work / "models" / model.name
-        if "prepare" in stages:
-            log(f"{model.name}: preparing models")
-            peers = [peer(system) for system in systems]
-            failed = prepare.prepare(
-                model.checkpoint, folder, peers, Path(sys.prefix), options.refresh
-            )
-            if failed:
-                raise SystemExit("\n".join(f"{name}: {said}" for name, said in failed.items()))
-        store = Store(folder, options.work / "vectors" / model.name, options.threads, log)
-        if "embed" in stages:
-            embed(store, systems, plan(model, found, options.own_prompt))
-        if "prompts" in stages:
-            prompts.embed(store, model.tasks(found), checkpoint_prompts(model.checkpoint))
-        if "report" in stages:
-            planned = list(plan(model, found, options.own_prompt))
-            made = report.rows(store, systems, planned)
-            known = checkpoint_prompts(model.checkpoint)
-            costs = list(prompts.costs(store, model.tasks(found), known)) if known.texts else []
-            moved = worst.find(store, planned, model.checkpoint / "tokenizer.json")
-            results = report.Results(store, systems, made, costs, moved)
-            report.write(model.name, results, options.out)
-            if moved is not None:
-                print(f"\nThe texts that INT8 moves most:\n{worst.shown(moved)}")
+        run(model, options, model.tasks(found))
+
+
+def run(model: Model, options: argparse.Namespace, found: list[Task]) -> None:
+    """All stages that were asked for, of one model."""
+    systems, stages = options.systems.split(","), options.stages.split(",")
+    folder, vectors = options.work / "models" / model.name, options.work / "vectors" / model.name
+    if "prepare" in stages:
+        make_models(model, folder, systems, options.refresh)
+    store = Store(folder, vectors, options.threads, log)
+    planned = list(plan(model, found, options.own_prompt))
+    own_figures = vectors / "published.json"
+    if "embed" in stages:
+        embed(store, systems, planned)
+    if "prompts" in stages:
+        prompts.embed(store, found, checkpoint_prompts(model.checkpoint))
+    if "published" in stages and "e5-small" in model.name:
+        published.measure(model.checkpoint, found, own_figures, log)
+    if "report" in stages:
+        made = report.rows(store, systems, planned)
+        known = checkpoint_prompts(model.checkpoint)
+        costs = list(prompts.costs(store, found, known)) if known.texts else []
+        moved = worst.find(store, planned, model.checkpoint / "tokenizer.json")
+        flipped = list(flips.find(store, planned))
+        results = report.Results(store, systems, made, costs, moved, flipped, own_figures)
+        report.write(model.name, results, options.out)
+        if moved is not None:
+            print(f"\nThe texts that INT8 moves most:\n{worst.shown(moved)}")
+
+
+def make_models(model: Model, folder: Path, systems: list[str], refresh: bool) -> None:
+    """The bundle and the peers' forms of a checkpoint, where they are not there yet."""
+    log(f"{model.name}: preparing models")
+    peers = [peer(system) for system in systems]
+    failed = prepare.prepare(model.checkpoint, folder, peers, Path(sys.prefix), refresh)
+    if failed:
+        raise SystemExit("\n".join(f"{name}: {said}" for name, said in failed.items()))
 
 
 def chosen_tasks(options: argparse.Namespace) -> list[Task]:
@@ -136,7 +150,7 @@ def chosen_tasks(options: argparse.Namespace) -> list[Task]:
 def plan(model: Model, found: list[Task], own: bool) -> Iterator[tuple[Task, Setting]]:
     """Every task under the prompts that it is to run under, its own first."""
     known = checkpoint_prompts(model.checkpoint)
-    for task in model.tasks(found):
+    for task in found:
         every = task.folder == "encodechka" and not own
         for setting in tasks.settings(task, known, every):
             yield task, setting
@@ -148,7 +162,7 @@ def checkpoint_prompts(checkpoint: Path) -> Prompts:
     return Prompts(config.get("prompts") or {}, config.get("default_prompt_name"))
 
 
-def embed(store: Store, systems: list[str], planned: Iterator[tuple[Task, Setting]]) -> None:
+def embed(store: Store, systems: list[str], planned: list[tuple[Task, Setting]]) -> None:
     """Every vector that is not there yet; each task under its own prompt comes first."""
     seen: set[str] = set()
     own, others = [], []

@@ -31,6 +31,8 @@ class Task:
     languages: frozenset[str]
     texts: Mapping[str, Sequence[str]]
     score: Callable[..., dict[str, Outcome]]
+    answers: Sequence[int] | None = None
+    """Of a search: the right document of each query."""
 
     @property
     def is_search(self) -> bool:
@@ -138,7 +140,7 @@ def _encodechka(folder: Path, samples: Mapping[str, int]) -> list[Task]:
 def _search(name: str, folder: Path, languages: Iterable[str], own: data.Search) -> Task:
     texts = {"queries": own.queries, "documents": own.documents}
     score = partial(scores.retrieval, own.answers)
-    return Task(name, folder.name, frozenset(languages), texts, score)
+    return Task(name, folder.name, frozenset(languages), texts, score, own.answers)
 
 
 def _tatoeba(folder: Path, samples: Mapping[str, int]) -> list[Task]:
@@ -150,7 +152,7 @@ def _tatoeba(folder: Path, samples: Mapping[str, int]) -> list[Task]:
         # Translations stand side by side: none of them is a query.
         texts = {"first": own.queries, "second": own.documents}
         score = partial(scores.retrieval, own.answers)
-        made.append(Task(name, folder.name, frozenset({a, b}), texts, score))
+        made.append(Task(name, folder.name, frozenset({a, b}), texts, score, own.answers))
     return made
 
 

@@ -17,11 +17,17 @@ import onnx_ir as ir
 
 from edgembed_export.graph.linears import ACTIVATIONS, Linear
 from edgembed_export.int8.edit import Editor
-from edgembed_export.int8.layers import WORTHWHILE, Layer
+from edgembed_export.int8.layers import Layer
 from edgembed_export.int8.weights import Float
 
 _ROUND = 32
 """Bands are multiples of this wide: kernels work in such columns."""
+_WORTHWHILE = 0.6
+"""A cut must make the larger band's step this much finer, or it is not worth its four nodes.
+
+Measured: blocks of trained models fall to 0.17 to 0.56; of random weights, which gain nothing, to
+0.53 to 0.78, and there the nodes cost 2 to 11 % of the time.
+"""
 
 
 class Block(NamedTuple):
@@ -51,7 +57,7 @@ def bands(peak: Float, share: float) -> list[npt.NDArray[np.int64]]:
     """
     first = round(len(peak) * share / _ROUND) * _ROUND
     order = np.argsort(-peak, kind="stable")
-    if not 0 < first < len(peak) or peak[order[first]] > WORTHWHILE * peak[order[0]]:
+    if not 0 < first < len(peak) or peak[order[first]] > _WORTHWHILE * peak[order[0]]:
         return []
     return [np.sort(order[:first]), np.sort(order[first:])]
 
