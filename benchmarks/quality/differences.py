@@ -87,6 +87,8 @@ class Verdict:
     name: str
     value: float
     bar: float
+    counts: bool = True
+    """A task's first metric under its own prompt, or the mean of these."""
 
     @property
     def kept(self) -> bool:
@@ -101,7 +103,8 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
             own = row.cells.get(system)
             if own is not None and own.difference is not None:
                 name = f"{row.task}, {row.metric}, prompt {row.prompt}"
-                found.append(Verdict(system, name, own.difference, each))
+                counts = row.counts and row.own_prompt
+                found.append(Verdict(system, name, own.difference, each, counts))
         average = mean_difference(rows, system)
         if average is not None:
             found.append(Verdict(system, "mean of the tasks", average, of_mean))

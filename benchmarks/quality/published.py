@@ -67,8 +67,8 @@ def _reader(checkpoint: Path) -> Callable[[Sequence[str]], dict[str, Float32]]:
         mask = ids["attention_mask"][..., None]
         states = output.last_hidden_state
         plain = {"cls": states[:, 0], "mean": (states * mask).sum(1) / mask.sum(1)}
-        if output.get("pooler_output") is not None:
-            plain["pooler"] = output.pooler_output
+        if output.get("pooler_output") is not None and output.pooler_output.any():
+            plain["pooler"] = output.pooler_output  # all 0: a checkpoint without a pooler
         normal = {f"{name}_norm": torch.nn.functional.normalize(v) for name, v in plain.items()}
         return {name: vectors.numpy() for name, vectors in (plain | normal).items()}
 

@@ -184,7 +184,8 @@ def _published(made: list[Row], path: Path) -> Iterator[str]:
     yield "## Against the published figures of intfloat/multilingual-e5-small\n"
     yield (
         "encodechka publishes the best of six readings of each text (the first token, the mean, "
-        "the pooler; each as it is or of norm 1), without a prompt, cut at 128 tokens.\n"
+        "the pooler; each as it is or of norm 1), without a prompt, cut at 128 tokens. "
+        "The model here was cut from that one to fewer tokens, and may be a rounded copy of it.\n"
     )
     yield table(["", *ENCODECHKA], lines) + "\n"
     if path.is_file():
@@ -193,9 +194,13 @@ def _published(made: list[Row], path: Path) -> Iterator[str]:
 
 def _bars(found: list[Verdict]) -> Iterator[str]:
     missed = [one for one in found if not one.kept]
-    yield f"## Bars: {len(found) - len(missed)} of {len(found)} kept\n"
+    counting = [one for one in found if one.counts]
+    kept = sum(one.kept for one in counting)
+    yield f"## Bars: {kept} of {len(counting)} kept, {len(found) - len(missed)} of {len(found)}\n"
     yield (
-        "float32 within 0.01 points of torch; INT8 within 0.2 on every task and 0.05 on the mean.\n"
+        "float32 within 0.01 points of torch; INT8 within 0.2 on every task and 0.05 on the mean: "
+        "first by each task's own score (its first metric, under the checkpoint's prompt for it), "
+        "then by every metric under every prompt.\n"
     )
     if missed:
         lines = [[f"{o.system}: {o.name}", _signed(o.value), f"{o.bar:g}"] for o in missed]
