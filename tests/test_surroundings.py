@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgembed.replacing import replacing
 from serving import MAIN
 from support import ROOT
 
@@ -283,6 +284,25 @@ def test_many_writers_to_one_target(
     assert any(np.array_equal(np.load(out), one) for one in expected)
     assert {path.name for path in room.iterdir()} == {"out.npy"}
     figure(f"{writers} writers, one whole result")
+
+
+def test_a_file_is_not_swept_away_before_it_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer comes between the last byte and the renaming."""
+    out, chmod = tmp_path / "out.npy", Path.chmod
+
+    def another_writer_first(path: Path, mode: int) -> None:
+        chmod(path, mode)
+        monkeypatch.undo()
+        with replacing(out) as stream:
+            stream.write(b"another")
+
+    monkeypatch.setattr(Path, "chmod", another_writer_first)
+    with replacing(out) as stream:
+        stream.write(b"first")
+    assert out.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_interrupted_and_terminated(frida: Path, source: Path, room: Path) -> None:

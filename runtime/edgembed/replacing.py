@@ -31,15 +31,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     handle, name = _beside(path)
     try:
-        _sweep(path)
-        with naming(path), os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp's is private
-        Path(name).replace(path)
+        with _held(handle):
+            _sweep(path)
+            with naming(path), os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp's is private
+            Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -54,6 +55,19 @@ def _beside(path: Path) -> tuple[int, str]:
         if _lock(handle) and _is_there(handle, name):
             return handle, name
         os.close(handle)  # another writer took it for one left behind, before it was locked
+
+
+@contextlib.contextmanager
+def _held(handle: int) -> Iterator[None]:
+    """Keep a file's lock until it has its place: it is closed before, and would be swept away."""
+    if os.name == "nt":  # no lock, and an open file cannot be renamed
+        yield
+        return
+    again = os.dup(handle)
+    try:
+        yield
+    finally:
+        os.close(again)
 
 
 def _sweep(path: Path) -> None:
