@@ -30,7 +30,7 @@ def differences(rows: list[Row]) -> str:
         axes.set_yticks(range(len(shown)), [f"{row.task}, {row.prompt}" for row in shown])
         axes.invert_yaxis()
         axes.set_xlabel("difference to torch, points of 100, with 95 % interval (band: INT8's bar)")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False)
+        figure.legend(loc="outside upper center", ncols=4, frameon=False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
