@@ -17,6 +17,7 @@ from tasks import Setting, Task
 from vectors import Store
 
 from common.tables import table
+from edgembed.similarity import similarity
 
 SYSTEM = "int8"
 
@@ -56,7 +57,7 @@ def find(store: Store, planned: Sequence[tuple[Task, Setting]]) -> Iterator[Flip
 def _margins(
     queries: Float32, documents: Float32, answers: Sequence[int]
 ) -> npt.NDArray[np.float64]:
-    alike = queries.astype(np.float64) @ documents.T.astype(np.float64)
+    alike = similarity("cosine", queries, documents).astype(np.float64)
     every = np.arange(len(answers))
     right = alike[every, list(answers)].copy()
     alike[every, list(answers)] = -np.inf

@@ -7,6 +7,7 @@ embed_bert_both). One reading is not what a user of the model gets; our own tabl
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,17 @@ Points = Mapping[str, Mapping[str, float]]
 """By task and reading, points of 100."""
 
 
+def place(folder: Path, checkpoint: str, found: Sequence[Task]) -> Path:
+    """Where the figures of a checkpoint (what identifies it) on these very texts are kept."""
+    texts = [list(own) for task in _own(found) for own in task.texts.values()]
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    return folder / checkpoint / f"published-{digest[:20]}.json"
+
+
+def _own(found: Sequence[Task]) -> list[Task]:
+    return [task for task in found if task.folder == "encodechka"]
+
+
 def measure(
     checkpoint: Path, found: Sequence[Task], path: Path, log: Callable[[str], None]
 ) -> None:
@@ -33,14 +45,13 @@ def measure(
         return
     read = _reader(checkpoint)
     points: dict[str, dict[str, float]] = {}
-    for task in found:
-        if task.folder == "encodechka":
-            log(f"published figures: {task.name}")
-            by_role = {role: read(texts) for role, texts in task.texts.items()}
-            points[task.name] = {
-                reading: next(iter(task.outcomes(_of(by_role, reading)).values())).points()
-                for reading in next(iter(by_role.values()))
-            }
+    for task in _own(found):
+        log(f"published figures: {task.name}")
+        by_role = {role: read(texts) for role, texts in task.texts.items()}
+        points[task.name] = {
+            reading: next(iter(task.outcomes(_of(by_role, reading)).values())).points()
+            for reading in next(iter(by_role.values()))
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(points, indent=1) + "\n", "utf-8")
 

@@ -77,7 +77,7 @@ class Results:
     rows: list[Row]
     costs: list[Cost]
     moved: worst.Moved | None
-    flips: Sequence[flips.Flips]
+    flipped: Sequence[flips.Flips]
     published: Path
     """What encodechka's own way gave (published.py), where it was measured."""
 
@@ -89,7 +89,7 @@ class Results:
             "date": date.today().isoformat(),
             "rows": [asdict(row) for row in self.rows],
             "prompts": [asdict(cost) for cost in self.costs],
-            "flips": [asdict(one) for one in self.flips],
+            "flips": [asdict(one) for one in self.flipped],
             "bars": [{**asdict(one), "kept": one.kept} for one in verdicts(self.rows)],
         }
 
@@ -135,13 +135,13 @@ def _page(name: str, results: Results) -> Iterator[str]:
         yield "\n## What a wrong or a missing prompt costs\n"
         yield f"By {prompts.SYSTEM}; the difference is to the right prompt.\n"
         yield prompts.page(results.costs) + "\n"
-    if results.flips:
+    if results.flipped:
         yield "\n## Searches whose first answer INT8 changes\n"
         yield (
             "A margin is the cosine of the right answer less that of the best wrong one, by torch; "
             "a near tie is within two standard deviations of what INT8 moves it by.\n"
         )
-        yield flips.page(results.flips)
+        yield flips.page(results.flipped)
     if results.moved is not None:
         yield "\n## Which texts INT8 moves\n"
         yield worst.page(results.moved)

@@ -108,7 +108,7 @@ def run(model: Model, options: argparse.Namespace, found: list[Task]) -> None:
         make_models(model, folder, systems, options.refresh)
     store = Store(folder, vectors, options.threads, log)
     planned = list(plan(model, found, options.own_prompt))
-    own_figures = vectors / "published.json"
+    own_figures = published.place(vectors, store.key("torch"), found)
     if "embed" in stages:
         embed(store, systems, planned)
     if "prompts" in stages:

@@ -12,8 +12,10 @@ import pytest
 
 from support import ROOT
 
-sys.path.append(str(ROOT / "benchmarks" / "quality"))
+# In the order of run.py: quality has modules that peers has too.
+sys.path += [str(ROOT / "benchmarks" / own) for own in ("quality", "", "peers")]
 import data
+import flips
 import scores
 from differences import Cell, Row, cells, mean_difference, verdicts
 
@@ -38,6 +40,19 @@ def test_what_is_not_among_ten_counts_nothing_and_a_tie_is_no_luck() -> None:
     assert scores.retrieval([11], unit(0.0), documents)["MRR@10"].points() == 0
     same = np.ones((3, 2), np.float32)
     assert scores.retrieval([0], same[:1], same)["recall@1"].points() == 0
+
+
+def test_first_answers_that_change_and_how_near_they_were() -> None:
+    documents, answers = unit(0.0, 1.0), [0, 0, 1]
+    torch = flips._margins(unit(0.1, 0.49, 0.49), documents, answers)
+    own = flips._margins(unit(0.1, 0.51, 0.51), documents, answers)
+    assert torch == pytest.approx(
+        [math.cos(a) - math.cos(1 - a) for a in (0.1, 0.49)] + [math.cos(0.51) - math.cos(0.49)],
+        abs=1e-6,
+    )
+    found = flips._flips("x", torch, own)
+    assert (found.queries, found.lost, found.won) == (3, 1, 1)
+    assert found.farthest == pytest.approx(math.cos(0.49) - math.cos(0.51), abs=1e-6)
 
 
 def test_rank_correlation_sees_the_order_only() -> None:

@@ -27,7 +27,7 @@ from edgembed_export.int8.weights import (
 
 Int64 = npt.NDArray[np.int64]
 
-WORTHWHILE = 0.8
+_WORTHWHILE = 0.8
 """Splitting must lower the largest value to this share of it, or it is not worth its nodes."""
 
 
@@ -148,7 +148,7 @@ def splits(peak: Float, most: int) -> Int64:
         largest = int(np.argmax(peak / parts))
         parts[largest] += 1
         chosen.append(largest)
-    if (peak / parts).max() > WORTHWHILE * peak.max():
+    if (peak / parts).max() > _WORTHWHILE * peak.max():
         chosen = []
     return np.array(sorted(chosen), np.int64)
 
