@@ -82,7 +82,7 @@ def test_the_first_of_two_equal_prefixes_is_theirs() -> None:
 
 def test_an_instruction_is_no_prefix() -> None:
     instruct = Prompts({"web": "Instruct: find what answers\nQuery: ", "plain": "no colon "})
-    assert list(instruct.by_name()) == ["web", "plain"]
+    assert list(instruct.by_name) == ["web", "plain"]
 
 
 def test_names_for_queries_and_documents() -> None:
@@ -103,4 +103,4 @@ def test_every_key_resolves_to_its_own_text(texts: dict[str, str]) -> None:
     prompts = Prompts(texts)
     for key, text in texts.items():
         assert prompts.resolve(None, key) == text
-    assert set(prompts.by_name().values()) == set(texts.values())
+    assert set(prompts.by_name.values()) == set(texts.values())

@@ -129,6 +129,10 @@ class Engine:
         Many texts are spread over as many workers as there are threads, each running on one
         thread: that scales better than several threads on one run, and gives the same bits.
         """
+        if len(texts) == 1:  # around a short text's run, every line of Python can be measured
+            tokens = {0: self.tokenizer.encode(texts[0])}
+            yield from self._run(_Job(self.threads, skip, keep), tokens, (0,))
+            return
         workers = min(self.threads, len(texts))
         if workers <= 1:
             yield from self._in_chunks(texts, _Job(self.threads, skip, keep), 1, map)
@@ -161,7 +165,8 @@ class Engine:
         """Run the texts of these indices, which are of equal length, together."""
         rows = [tokens[index] for index in run]
         try:
-            hidden = self._sessions.get(job.threads).run(np.stack([row.ids for row in rows]))
+            ids = rows[0].ids[None] if len(rows) == 1 else np.stack([row.ids for row in rows])
+            hidden = self._sessions.get(job.threads).run(ids)
             own = [self._embedding(*pair, job.skip) for pair in zip(rows, hidden, strict=True)]
         except InferenceError as error:
             if len(run) > 1:  # each by itself, to tell which it is
@@ -186,8 +191,9 @@ class Engine:
                 f"the model gave {vector.size} numbers instead of {self.manifest.dimension}: "
                 "check the bundle with  edgembed info --verify"
             )
-        # All tokens are looked at: pooling may leave out the one that is no number.
-        if not np.isfinite(hidden).all() or not np.isfinite(vector).all():
+        # A mean over all tokens shows the one that is no number; other pooling may leave it out.
+        leaves_out = skip or self.manifest.pooling != "mean"
+        if not np.isfinite(vector).all() or (leaves_out and not np.isfinite(hidden).all()):
             raise InferenceError(
                 f"the model gave NaN or infinity for a text of {len(tokens.ids)} tokens; no vector "
                 "is returned: check the bundle with  edgembed info --verify"

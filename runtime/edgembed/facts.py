@@ -36,7 +36,7 @@ class BundleFacts:
     @property
     def prompt_names(self) -> tuple[str, ...]:
         """Every name that prompt_name takes: keys, and prefixes such as "search_query"."""
-        return tuple(self._prompts.by_name())
+        return tuple(self._prompts.by_name)
 
     @property
     def default_prompt_name(self) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgembed.errors import PromptError
 from edgembed.log import logger
@@ -36,7 +37,8 @@ class Prompts:
                 f"the default prompt {self.default_name!r} is none of {list(self.texts)}"
             )
 
-    def by_name(self) -> dict[str, str]:
+    @cached_property
+    def by_name(self) -> Mapping[str, str]:
         """Every name that works: the keys, then the prefixes that are not keys already."""
         names = dict(self.texts)
         for text in self.texts.values():
@@ -59,7 +61,7 @@ class Prompts:
             return prompt
         if prompt_name is None:
             return "" if self.default_name is None else self.texts[self.default_name]
-        names = self.by_name()
+        names = self.by_name
         if prompt_name not in names:
             known = ", ".join(names) or "none: this model has no prompts"
             raise PromptError(
@@ -74,13 +76,13 @@ class Prompts:
 
         Of many models only queries have one: their documents are rightly encoded with none.
         """
-        names = {name for name, text in self.by_name().items() if text.strip()}
+        names = {name for name, text in self.by_name.items() if text.strip()}
         one_for_all = names.isdisjoint(QUERY_NAMES) or not names.isdisjoint(DOCUMENT_NAMES)
         return self.default_name is None and bool(names) and one_for_all
 
     def first(self, candidates: Iterable[str]) -> str | None:
         """The first candidate that names a prompt here, or None."""
-        names = self.by_name()
+        names = self.by_name
         return next((name for name in candidates if name in names), None)
 
 

@@ -82,7 +82,7 @@ class Model:
 
     def input_types(self) -> list[str]:
         """What an input_type may be."""
-        return sorted({*_INPUT_TYPES, *self.prompts.by_name()})
+        return sorted({*_INPUT_TYPES, *self.prompts.by_name})
 
     def prompt(self, fields: PromptFields) -> str:
         """The text to put before each input: prompt wins, then prompt_name, then input_type.

@@ -133,7 +133,7 @@ def _bound_fields(components: dict[str, Any], model: Model) -> None:
     """Name the prompts, and how many dimensions there are."""
     dimensions = {"type": "integer", "minimum": 1, "maximum": model.manifest.dimension}
     bounds: dict[str, dict[str, Any]] = {
-        "prompt_name": {"enum": list(model.prompts.by_name())},
+        "prompt_name": {"enum": list(model.prompts.by_name)},
         "input_type": {"enum": model.input_types()},
         "prompt": {"maxLength": model.most_characters},
     }
