@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import re
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from loading import begin, by_status, finish, load, percentile
 
 from edgembed import Embedder
@@ -53,6 +58,19 @@ def test_four_times_what_it_can_bear(
     if amount(0, 1):  # a test's clock is for soak only: a busy machine is no defect
         assert late <= _REFUSED_WITHIN
         assert len(after) > 0.8 * len(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+def test_the_workers_step_back(server: Server) -> None:
+    threads = [int(path.name) for path in Path(f"/proc/{server.process.pid}/task").iterdir()]
+    kinds = Counter(
+        (os.sched_getscheduler(thread), os.getpriority(os.PRIO_PROCESS, thread))
+        for thread in threads
+    )
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    workers = json.loads(server.get("/info").body)["tokenization_workers"]
+    assert kinds.pop((os.SCHED_BATCH, min(own + 5, 19))) == workers
+    assert set(kinds) == {(os.SCHED_OTHER, own)}
 
 
 def test_sigterm_under_load(

@@ -65,7 +65,10 @@ def lower_priority(thread_ids: Iterable[int]) -> None:
     """Let these threads of this process step back where there are more to run than CPUs (Linux).
 
     Under overload the workers want every CPU, and the event loop would wait for its share before it
-    can refuse what is too much: measured, its slowest answers came ten times as late.
+    can refuse what is too much. Threads that compute in batches wait for the end of its turn when
+    they wake up. Measured, 3 times what two workers can bear, 2 CPUs, milliseconds until a request
+    is refused, median and 99th percentile: as they are 80 to 110 and 400 to 540; nicer 2 to 90 and
+    30 to 530; batches as well 0.4 to 0.7 and 23 to 56.
     """
     if sys.platform != "linux":  # elsewhere priorities are the whole process's
         return
@@ -73,3 +76,4 @@ def lower_priority(thread_ids: Iterable[int]) -> None:
     for thread_id in thread_ids:
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             os.setpriority(os.PRIO_PROCESS, thread_id, lower)
+            os.sched_setscheduler(thread_id, os.SCHED_BATCH, os.sched_param(0))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from concurrent.futures import Future
+from random import getrandbits
 from statistics import fmean
 from time import perf_counter
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from edgembed.errors import InferenceError
 from edgembed.service.codec import decode
@@ -45,7 +45,7 @@ class Exchange:
         self._service, self._began = service, perf_counter()
         self.dialect = dialect(path)
         given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         self.record = Record(method if method in _METHODS else "unknown", "unknown", request_id)
         self.route: Route | None = None
         self._body = b""
