@@ -74,6 +74,31 @@ def test_a_stream_of_texts_takes_no_more_memory(bundles: Path, dtype: str) -> No
     assert float(done.stdout) < 1.02, done.stderr.decode()
 
 
+MAPPED = """
+import sys
+from edgembed import Embedder
+def mapped():
+    with open("/proc/self/smaps") as maps:
+        lines = iter(maps)
+        return sum(
+            int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+            for line in lines if line.rstrip().endswith(".onnx_data")
+        )
+model = Embedder(sys.argv[1], dtype=sys.argv[2], threads=1)
+loaded = mapped()
+model.encode("кот cat")
+print(loaded, mapped())
+"""
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_loaded_model_keeps_no_page_of_its_file(bundles: Path, dtype: str) -> None:
+    # All that is needed again is packed, but for the rows of the table of words.
+    loaded, used = map(int, python("-c", MAPPED, bundles / "minilm", dtype).stdout.split())
+    assert loaded == 0
+    assert used > 0
+
+
 SHAPES = (
     SETUP
     + """

@@ -225,6 +225,7 @@ class Engine:
             return
         parity = self.manifest.parity.get(self.dtype, {}).get("mean")
         allowed, distance = tolerance(parity), self.canary_distance()
+        self._sessions.release()  # the rows that the canaries' words have read
         if distance <= allowed:
             return
         message = (

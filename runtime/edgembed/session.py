@@ -150,7 +150,7 @@ class Sessions:
         not be read again.
         """
         self._make = partial(Session, graph, weights, folder)
-        self._release = release
+        self.release = release
         self._sessions: dict[int, Session] = {}
         self._lock = Lock()
         renew_in_children(self)
@@ -162,7 +162,7 @@ class Sessions:
                 if threads not in self._sessions:
                     with GATE.run():
                         self._sessions[threads] = self._make(threads)
-                    self._release()
+                    self.release()
         return self._sessions[threads]
 
     def renew(self) -> None:
