@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora import embed, expected, lines, output, refused, vectors
-from edgembed import ArgumentError, Embedder, TextError
+from edgembed import ArgumentError, Embedder, PromptWarning, TextError
 from edgembed.corpus import model as corpus_model
 from edgembed.corpus import writers
-from support import python
+from edgembed.errors import IntegrityError
+from support import change_json, python
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
 
@@ -247,7 +248,7 @@ def test_a_repeated_text_is_embedded_once(
     texts = ["a", "b", "a", "c"] * 10
     pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
     corpus_model._load.cache_clear()
-    model = corpus_model.shared_model(str(bundle), None, "warn", cache)
+    model = corpus_model.shared_model(corpus_model.Loading(str(bundle), cache=cache))
     ran: list[str] = []
     embed_many = model._engine.embed_many
 
@@ -264,7 +265,7 @@ def test_a_repeated_text_is_embedded_once(
 
 
 def test_the_cache_forgets_what_was_not_used_longest(bundle: Path) -> None:
-    model = corpus_model.CorpusModel(str(bundle), None, cache=2)
+    model = corpus_model.CorpusModel(corpus_model.Loading(str(bundle), cache=2))
     out = corpus_model.Output("", "float32", None)
     for texts in (["a", "b"], ["a"], ["c"]):
         model.vectors(texts, out)
@@ -369,3 +370,45 @@ def test_without_daft_the_extra_is_named(bundle: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert b"edgembed[corpus]" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_a_bundle_that_is_not_signed_is_refused(
+    bundle_copy: Path, signing_keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("text\na\n")
+    private, public = signing_keys
+    command = ("-c", MAIN, "corpus", bundle_copy, tmp_path / "a.csv", tmp_path / "out",
+               "--public-key", public)  # fmt: skip
+    for more in ([], ["--dry-run"]):
+        done = python(*command, *more)
+        assert done.returncode == 1
+        assert b"manifest.json.sig" in done.stderr
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(IntegrityError, match="sig"):
+        embed(bundle_copy, tmp_path / "a.csv", tmp_path / "out", public_key=public)
+    assert python("-c", MAIN, "sign", bundle_copy, "--key", private).returncode == 0
+    assert embed(bundle_copy, tmp_path / "a.csv", tmp_path / "out", public_key=public).parts == 1
+
+
+def test_a_prompt_that_was_forgotten_is_said_once(bundle_copy: Path, tmp_path: Path) -> None:
+    change_json(bundle_copy / "manifest.json", default_prompt_name=None)
+    pq.write_table(pa.table({"text": lines(9)}), tmp_path / "in.parquet")
+    with pytest.warns(PromptWarning, match="trained with prompts") as said:
+        embed(bundle_copy, tmp_path / "in.parquet", tmp_path / "out", part_rows=3)
+    assert len(said) == 1
+    corpus_model._load.cache_clear()
+    embed(bundle_copy, tmp_path / "in.parquet", tmp_path / "named", prompt_name="search_query")
+    pq.write_table(pa.table({"text": ["search_query: a"]}), tmp_path / "in.parquet")
+    with pytest.warns(PromptWarning, match="is put before a text that begins with"):
+        embed(bundle_copy, tmp_path / "in.parquet", tmp_path / "twice", prompt_name="search_query")
+
+
+@pytest.mark.parametrize("option", [("--threads", "-1"), ("--threads", "0"), ("--cache", "-1")])
+def test_a_dry_run_refuses_what_a_run_refuses(
+    bundle: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    (tmp_path / "a.csv").write_text("text\na\n")
+    done = python("-c", MAIN, "corpus", bundle, tmp_path / "a.csv", tmp_path / "out",
+                  "--dry-run", *option)  # fmt: skip
+    assert done.returncode == 2
+    assert f"{option[0][2:]} must be a whole number from 1".encode() in done.stderr

@@ -12,13 +12,12 @@ import numpy as np
 from edgembed.corpus import state
 from edgembed.corpus.arrow import pa
 from edgembed.corpus.halt import never
-from edgembed.corpus.model import CorpusModel, Output, shared_model
+from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
 from edgembed.corpus.plan import Part, Source
 from edgembed.corpus.readers.spans import Rows
 from edgembed.corpus.settings import Settings
 from edgembed.corpus.writers import embedding_column, nullable_column, serialize
-from edgembed.engine import CanaryCheck
 from edgembed.errors import BundleError, InferenceError, TextError
 
 
@@ -43,15 +42,12 @@ class Job:
     about: what the files say of their vectors. run: all that decides the output, for its state.
     """
 
-    bundle: str
-    dtype: str | None
+    loading: Loading
     fingerprint: str
     source: Source
     out: Place
     settings: Settings
     output: Output
-    canaries: CanaryCheck
-    cache: int
     about: dict[str, str]
     run: dict[str, Any]
     schema: Any = None
@@ -62,10 +58,10 @@ class Job:
 
     def model(self) -> CorpusModel:
         """The bundle as it is here; BundleError where it is not the one the run began with."""
-        model = shared_model(self.bundle, self.dtype, self.canaries, self.cache)
+        model = shared_model(self.loading)
         if model.fingerprint != self.fingerprint:
             raise BundleError(
-                f"{self.bundle} is another bundle here than where the run was started "
+                f"{self.loading.bundle} is another bundle here than where the run was started "
                 f"({model.fingerprint[:12]}, not {self.fingerprint[:12]}): copy the same one"
             )
         return model
