@@ -215,6 +215,23 @@ def test_csv(bundle: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "texts"),
+    [
+        ("n,text\r1,one\r2,two\r", ["one", "two"]),
+        ('\ufeff"te\nxt",text\n1,one', ["one"]),
+        ("\n\r\nn,text\n\n1,one\n\n\n", ["one"]),
+        ("n,text", []),
+    ],
+    ids=["carriage returns", "a quoted name", "empty lines", "a header alone"],
+)
+@pytest.mark.parametrize("part_rows", [1, 100])
+def test_odd_csv(bundle: Path, tmp_path: Path, data: str, texts: list[str], part_rows: int) -> None:
+    (tmp_path / "a.csv").write_bytes(data.encode())
+    embed(bundle, tmp_path / "a.csv", tmp_path / "out", part_rows=part_rows)
+    assert output(tmp_path / "out").column("text").to_pylist() == texts
+
+
 @pytest.mark.parametrize("format_", ["jsonl", "csv"])
 def test_other_output_formats_read_back_bit_for_bit(
     bundle: Path, tmp_path: Path, format_: str
@@ -294,6 +311,8 @@ def refusals() -> list[object]:
         pytest.param([file("a.csv", b"text,text\na,b\n")], {}, "one name", id="twice"),
         pytest.param([file("a.csv", b"text,n\na\n")], {}, "a.csv", id="short record"),
         pytest.param([file("a.csv", b"text,n\na,\xff\n")], {}, "not UTF-8", id="latin-1"),
+        pytest.param([file("a.csv", "text\na\n".encode("utf-16"))], {}, "as UTF-8", id="utf-16"),
+        pytest.param([file("a.csv", b"text,\xff\na,b\n")], {}, "as UTF-8", id="latin-1 header"),
         pytest.param([file("a.jsonl", b'{"t": "a"}\n')], {}, "only t", id="no field"),
         pytest.param([file("a.jsonl", b'{"text": "a"}\n\n{"text"\n')], {}, "line 3", id="no json"),
         pytest.param([file("a.jsonl", b'{"text": "a"}\n[1]\n')], {}, "line 2", id="no object"),
