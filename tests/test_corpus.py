@@ -79,6 +79,36 @@ def test_the_files_say_what_their_vectors_are(bundle: Path, tmp_path: Path) -> N
     )
 
 
+def test_what_an_earlier_run_said_of_its_vectors_is_not_said_again(
+    bundle: Path, tmp_path: Path
+) -> None:
+    table = pa.table({"text": lines(3)}).replace_schema_metadata(
+        {"edgembed.fingerprint": "another", "edgembed.older": "key", "mine": "kept"}
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "out")
+    said = list(pq.ParquetFile(tmp_path / "out" / "part-000000.parquet").metadata.metadata.items())
+    fingerprints = [value.decode() for key, value in said if key == b"edgembed.fingerprint"]
+    assert fingerprints == [Embedder(bundle).fingerprint]
+    assert b"edgembed.older" not in dict(said)
+    assert (b"mine", b"kept") in said
+
+
+@pytest.mark.parametrize("on_error", ["skip", "null"])
+def test_columns_of_views(bundle: Path, tmp_path: Path, on_error: str) -> None:
+    """pyarrow can read and write them, and cannot filter them."""
+    texts = [None, *lines(3), None, None, *lines(2), None]
+    table = pa.table({"text": pa.array(texts, pa.string_view()), "n": range(len(texts))})
+    pq.write_table(table, tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "out", on_error=on_error)
+    got = output(tmp_path / "out")
+    kept = [i for i, text in enumerate(texts) if text is not None or on_error == "null"]
+    assert got.column("n").to_pylist() == kept
+    assert got.column("text").to_pylist() == [texts[i] for i in kept]
+    assert got.schema.field("text").type == table.schema.field("text").type
+    np.testing.assert_array_equal(vectors(got), expected(bundle, [t for t in texts if t]))
+
+
 @pytest.mark.parametrize("precision", ["int8", "uint8", "binary", "ubinary"])
 def test_smaller_precisions(bundle: Path, tmp_path: Path, precision: str) -> None:
     pq.write_table(pa.table({"text": lines(30)}), tmp_path / "in.parquet")
@@ -313,6 +343,12 @@ def refusals() -> list[object]:
         pytest.param([file("a.csv", b"text,n\na,\xff\n")], {}, "not UTF-8", id="latin-1"),
         pytest.param([file("a.csv", "text\na\n".encode("utf-16"))], {}, "as UTF-8", id="utf-16"),
         pytest.param([file("a.csv", b"text,\xff\na,b\n")], {}, "as UTF-8", id="latin-1 header"),
+        pytest.param([file("a.csv", b"text\na\n"), file("b.csv.gz", b"")], {}, "has b.csv.gz",
+                     id="one compressed"),
+        pytest.param([file("a.jsonl", b'{"text": "a", "d": {}}\n')], {}, "--format jsonl",
+                     id="nothing in an object"),
+        pytest.param([file("a.jsonl", b'{"text":"a","d":9007199254740993}\n{"text":"b","d":0.5}')],
+                     {"part_rows": 1}, "a.jsonl, rows from 0", id="no float"),
         pytest.param([file("a.jsonl", b'{"t": "a"}\n')], {}, "only t", id="no field"),
         pytest.param([file("a.jsonl", b'{"text": "a"}\n\n{"text"\n')], {}, "line 3", id="no json"),
         pytest.param([file("a.jsonl", b'{"text": "a"}\n[1]\n')], {}, "line 2", id="no object"),
@@ -335,6 +371,38 @@ def test_bad_input_is_named(
     with pytest.raises(ArgumentError, match=said):
         embed(bundle, tmp_path / "in", tmp_path / "out", **options)
     assert not list((tmp_path / "out").rglob("part-*"))
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "said"),
+    [
+        (
+            pa.table([["a"], [1], [2]], ["text", "n", "n"]),
+            {},
+            "two columns of one name: text, n, n",
+        ),
+        (pa.table([["a"], ["b"]], ["text", "text"]), {}, "two columns of one name"),
+        (pa.table({"text": ["a"], "l": [[1]]}), {"format": "csv"}, "no place in csv .*parquet"),
+    ],
+    ids=["twice", "text twice", "lists in csv"],
+)
+def test_bad_parquet_is_named_before_the_work(
+    bundle: Path, tmp_path: Path, table: pa.Table, options: dict, said: str
+) -> None:
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(ArgumentError, match=said):
+        embed(bundle, tmp_path / "in.parquet", tmp_path / "out", **options)
+    assert not (tmp_path / "out" / "_edgembed" / "run.json").exists()
+
+
+def test_a_damaged_page_is_named(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": lines(2000)}), path, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[200:20_000] = b"\xff" * 19_800
+    path.write_bytes(data)
+    with pytest.raises((ArgumentError, OSError), match=r"in\.parquet, rows from 0: "):
+        embed(bundle, path, tmp_path / "out")
 
 
 def test_a_column_that_is_no_text_is_named(bundle: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgembed.corpus import state
-from edgembed.corpus.arrow import pa
+from edgembed.corpus.arrow import chosen
 from edgembed.corpus.halt import never
 from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
@@ -104,8 +104,7 @@ def _embedded(
     )
     if job.settings.on_error == "null":
         return rows.table, nullable_column(vectors.matrix, missing), counts
-    table = rows.table.filter(pa.array(~missing)) if missing.any() else rows.table
-    return table, embedding_column(vectors.matrix), counts
+    return chosen(rows.table, ~missing), embedding_column(vectors.matrix), counts
 
 
 def _refused(job: Job, part: Part, rows: Rows) -> list[dict[str, Any]]:

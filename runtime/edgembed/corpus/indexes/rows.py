@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgembed.corpus.arrow import pa, pq
+from edgembed.corpus.arrow import chosen, pa, pq
 from edgembed.corpus.places import Place
 from edgembed.corpus.settings import EMBEDDING
 from edgembed.corpus.state import MANIFEST
@@ -73,7 +73,7 @@ class OutputRows:
             with self.place.open(name) as stream:
                 for batch in pq.ParquetFile(stream).iter_batches(_AT_ONCE):
                     kept = pa.Table.from_batches([batch])
-                    kept = kept.filter(kept.column(EMBEDDING).is_valid())
+                    kept = chosen(kept, np.asarray(kept.column(EMBEDDING).is_valid()))
                     if len(kept):
                         yield Batch(first, self._columns(kept), self._vectors(kept))
                         first += len(kept)

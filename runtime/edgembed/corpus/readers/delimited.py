@@ -7,7 +7,7 @@ from typing import Any
 
 from edgembed.corpus.arrow import pa, pa_csv
 from edgembed.corpus.places import Place
-from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span, line_spans, texts_of
+from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span, check_names, line_spans, texts_of
 from edgembed.errors import ArgumentError
 
 _HEAD = 1 << 16  # bytes: most headers are shorter
@@ -63,8 +63,7 @@ def _header(place: Place, file: str) -> tuple[list[str], int]:
         raise ArgumentError(
             f"{file} has no header that can be read as UTF-8 ({error}): convert or repair it"
         ) from error
-    if len(set(names)) < len(names):
-        raise ArgumentError(f"{file} has two columns of one name: {', '.join(names)}")
+    check_names(names, file)
     return names, end
 
 

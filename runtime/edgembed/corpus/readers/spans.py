@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edgembed.corpus.arrow import pa
+from edgembed.errors import ArgumentError
 from edgembed.unicode import is_encodable
 
 # Bytes of input that one part may hold, so that long rows do not make a part larger than memory.
@@ -51,6 +52,12 @@ class Rows(NamedTuple):
     table: Any
     texts: list[str | None]
     reasons: dict[int, str]
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """ArgumentError where two columns have one name."""
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"{file} has two columns of one name: {', '.join(names)}")
 
 
 def texts_of(column: Any) -> tuple[list[str | None], dict[int, str]]:
