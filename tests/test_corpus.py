@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from edgembed import ArgumentError, Embedder, PromptWarning, TextError
 from edgembed.corpus import model as corpus_model
 from edgembed.corpus import writers
 from edgembed.errors import IntegrityError
-from support import change_json, python
+from support import ROOT, change_json, python
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
 
@@ -429,24 +430,41 @@ def test_unknown_options_and_places() -> None:
         Place.at("gopher://host/path")
 
 
-def test_dry_run_writes_nothing(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"format": "jsonl"},
+        {"precision": "int8", "on_error": "null"},
+        {"precision": "ubinary", "part_rows": 5000},
+    ],
+    ids=["", "jsonl", "int8", "ubinary"],
+)
+def test_dry_run_says_what_it_will_take_and_writes_nothing(
+    bundle: Path, tmp_path: Path, options: dict[str, str | int]
+) -> None:
+    words, random = (ROOT / "README.md").read_text(encoding="utf-8").split(), Random(0)
+    texts: list[str | None] = [" ".join(random.choices(words, k=3 + i % 20)) for i in range(2500)]
+    texts[::9] = [None] * len(texts[::9])
+    texts += texts[:500]  # those that repeat take less room, and no time
     source = tmp_path / "in"
     source.mkdir()
     for name in ("id", "other"):  # files need not have the same columns
-        pq.write_table(
-            pa.table({"text": lines(1500), name: range(1500)}), source / f"{name}.parquet"
-        )
-    done = python("-c", MAIN, "corpus", bundle, source, tmp_path / "out",
-                  "--dry-run", "--json")  # fmt: skip
+        rows = texts if name == "id" else sorted(filter(None, texts), key=len)
+        pq.write_table(pa.table({"text": rows, name: range(len(rows))}), source / f"{name}.parquet")
+    asked = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    done = python("-c", MAIN, "corpus", bundle, source, tmp_path / "out", "--dry-run", "--json",
+                  "--threads=1", *asked)  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert not (tmp_path / "out").exists()
-    report = embed(bundle, source, tmp_path / "out")
-    assert said["rows"] == 3000
-    assert said["parts"] == report.parts or said["parts"] > 1
-    assert said["tokens"] == pytest.approx(report.totals.tokens, rel=0.1)
-    size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.parquet"))
-    assert said["bytes"] == pytest.approx(size, rel=0.35)
+    report = embed(bundle, source, tmp_path / "out", **options)
+    assert said["rows"] == report.totals.rows
+    assert said["parts"] == report.parts
+    assert said["refused"] == pytest.approx(report.totals.refused, rel=0.1)
+    assert said["tokens"] == pytest.approx(report.totals.tokens, rel=0.05)
+    size = sum(path.stat().st_size for path in (tmp_path / "out").glob("part-*"))
+    assert said["bytes"] == pytest.approx(size, rel=0.05)
     assert said["seconds"] > 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edgembed.corpus import state
 from edgembed.corpus.arrow import chosen
@@ -98,13 +99,18 @@ def _embedded(
     except InferenceError as error:
         span = part.span
         raise InferenceError(f"{span.file}, rows from {span.first}: {error}") from error
-    missing = np.fromiter((text is None for text in rows.texts), np.bool_, len(rows.texts))
     counts = Counts(
-        len(rows.texts), len(texts), int(missing.sum()), vectors.cut, int(vectors.tokens.sum())
+        len(rows.texts), len(texts), len(rows.reasons), vectors.cut, int(vectors.tokens.sum())
     )
+    return (*columns(job, rows, vectors.matrix), counts)
+
+
+def columns(job: Job, rows: Rows, matrix: npt.NDArray[Any]) -> tuple[Any, Any]:
+    """The table to write and its embedding column; matrix: (n, width), of the rows with a text."""
+    missing = np.fromiter((text is None for text in rows.texts), np.bool_, len(rows.texts))
     if job.settings.on_error == "null":
-        return rows.table, nullable_column(vectors.matrix, missing), counts
-    return chosen(rows.table, ~missing), embedding_column(vectors.matrix), counts
+        return rows.table, nullable_column(matrix, missing)
+    return chosen(rows.table, ~missing), embedding_column(matrix)
 
 
 def _refused(job: Job, part: Part, rows: Rows) -> list[dict[str, Any]]:
