@@ -384,16 +384,21 @@ def test_bad_input_is_named(
         ),
         (pa.table([["a"], ["b"]], ["text", "text"]), {}, "two columns of one name"),
         (pa.table({"text": ["a"], "l": [[1]]}), {"format": "csv"}, "no place in csv .*parquet"),
+        (
+            pa.table({"text": ["a"], "b": [b"x"]}),
+            {"format": "jsonl"},
+            "bytes has no place in jsonl",
+        ),
     ],
-    ids=["twice", "text twice", "lists in csv"],
+    ids=["twice", "text twice", "lists in csv", "bytes in jsonl"],
 )
-def test_bad_parquet_is_named_before_the_work(
+def test_bad_parquet_is_named(
     bundle: Path, tmp_path: Path, table: pa.Table, options: dict, said: str
 ) -> None:
     pq.write_table(table, tmp_path / "in.parquet")
     with pytest.raises(ArgumentError, match=said):
         embed(bundle, tmp_path / "in.parquet", tmp_path / "out", **options)
-    assert not (tmp_path / "out" / "_edgembed" / "run.json").exists()
+    assert not list((tmp_path / "out").rglob("part-*"))
 
 
 def test_a_damaged_page_is_named(bundle: Path, tmp_path: Path) -> None:
@@ -414,9 +419,14 @@ def test_a_column_that_is_no_text_is_named(bundle: Path, tmp_path: Path) -> None
 
 def test_an_output_inside_the_input_is_refused(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\na\n")
-    with pytest.raises(ArgumentError, match="inside the input"):
-        embed(bundle, tmp_path, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    source, other = tmp_path / "in", tmp_path / "other"
+    source.mkdir()
+    (tmp_path / "a.csv").rename(source / "a.csv")
+    other.symlink_to(source, target_is_directory=True)
+    for out in (source, source / "out", other / "out", tmp_path / "x" / ".." / "in" / "out"):
+        with pytest.raises(ArgumentError, match="inside the input"):
+            embed(bundle, source, out)
+    assert [path.name for path in source.iterdir()] == ["a.csv"]
 
 
 def test_unknown_options_and_places() -> None:

@@ -112,8 +112,7 @@ def prepare(
     model.check(output)
     found = find(os.fspath(source))
     place = Place.at(os.fspath(out))
-    given = Place.at(os.fspath(source)).root  # a folder, whose files are the input
-    if f"{place.root}/".startswith(f"{given}/"):
+    if Place.at(os.fspath(source)).holds(place):  # whose files are the input
         raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
     about = _about(model, output)
     asked = ("text", "key", "on_error", "format", "part_rows")

@@ -81,9 +81,16 @@ def _plain(table: Any) -> list[str]:
 def _jsonl(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
     del about
     for row, vector in zip(table.to_pylist(), _as_texts(column), strict=True):
-        fields = json.dumps(row, ensure_ascii=False, default=str)
+        fields = json.dumps(row, ensure_ascii=False, default=_text)
         comma = ", " if row else ""
         sink.write(f'{fields[:-1]}{comma}"{EMBEDDING}": {vector or "null"}}}\n'.encode())
+
+
+def _text(value: Any) -> str:
+    """What JSON has no value for: a date, a decimal."""
+    if isinstance(value, bytes):
+        raise ArgumentError("a column of bytes has no place in jsonl: take --format parquet")
+    return str(value)
 
 
 def _csv(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
