@@ -29,8 +29,9 @@ def serial(
 
 def embed(bundle: Path, source: Path, out: Path, **options: Any) -> Report:
     """embed_corpus without Daft."""
-    options.setdefault("on_error", "skip")
-    return embed_corpus(bundle, source, out, Settings(**options), threads=1, spread=serial)
+    key = options.pop("public_key", None)
+    settings = Settings(**options)
+    return embed_corpus(bundle, source, out, settings, public_key=key, threads=1, spread=serial)
 
 
 def output(out: Path) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -144,6 +145,36 @@ def test_pairs_without_scores(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     assert read_pairs(path, "--pairs", scored=False) == (Pair("x", "y"),)
+
+
+LONG = "long " * 40_000  # more than Python's csv takes in one field
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "pairs"),
+    [
+        ("a.tsv", f"{LONG}\tb\n", [(LONG, "b")]),
+        ("a.csv", f'"{LONG}",b\n', [(LONG, "b")]),
+        ("a.tsv", 'a\rc\t"b\r\nd\te', [("a\rc", '"b'), ("d", "e")]),
+        ("a.csv", '"a\r\nc",b\r\nd,"e"', [("a\r\nc", "b"), ("d", "e")]),
+        ("a.tsv", "\n \ntext2\tid\ttext1\nb\t7\ta\n", [("a", "b")]),
+    ],
+    ids=["long, tsv", "long, csv", "returns, tsv", "returns, csv", "a header below blank lines"],
+)
+def test_files_of_pairs(
+    tmp_path: Path, name: str, content: str, pairs: list[tuple[str, str]]
+) -> None:
+    (tmp_path / name).write_bytes(content.encode())
+    found = read_pairs(tmp_path / name, "--pairs", scored=False)
+    assert [(pair.first, pair.second) for pair in found] == pairs
+    assert csv.field_size_limit() == 131_072
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, f'["a", "b", {"9" * 400}]'], ids=["deep", "huge"])
+def test_json_that_python_cannot_hold_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jsonl").write_text(line, encoding="utf-8")
+    with pytest.raises(ArgumentError, match=r"a\.jsonl, line 1 (is not valid JSON|has 9+ for a)"):
+        read_pairs(tmp_path / "a.jsonl", "--pairs", scored=False)
 
 
 def test_what_cannot_be_read_or_loaded_is_named(tmp_path: Path, bundles: Path) -> None:

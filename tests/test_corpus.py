@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora import embed, expected, lines, output, refused, vectors
-from edgembed import ArgumentError, Embedder, TextError
+from edgembed import ArgumentError, Embedder, PromptWarning, TextError
 from edgembed.corpus import model as corpus_model
 from edgembed.corpus import writers
-from support import python
+from edgembed.errors import IntegrityError
+from support import ROOT, change_json, python
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
 
@@ -76,6 +78,36 @@ def test_the_files_say_what_their_vectors_are(bundle: Path, tmp_path: Path) -> N
         vectors(output(tmp_path / "out")),
         expected(bundle, lines(3), prompt_name="search_query"),
     )
+
+
+def test_what_an_earlier_run_said_of_its_vectors_is_not_said_again(
+    bundle: Path, tmp_path: Path
+) -> None:
+    table = pa.table({"text": lines(3)}).replace_schema_metadata(
+        {"edgembed.fingerprint": "another", "edgembed.older": "key", "mine": "kept"}
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "out")
+    said = list(pq.ParquetFile(tmp_path / "out" / "part-000000.parquet").metadata.metadata.items())
+    fingerprints = [value.decode() for key, value in said if key == b"edgembed.fingerprint"]
+    assert fingerprints == [Embedder(bundle).fingerprint]
+    assert b"edgembed.older" not in dict(said)
+    assert (b"mine", b"kept") in said
+
+
+@pytest.mark.parametrize("on_error", ["skip", "null"])
+def test_columns_of_views(bundle: Path, tmp_path: Path, on_error: str) -> None:
+    """pyarrow can read and write them, and cannot filter them."""
+    texts = [None, *lines(3), None, None, *lines(2), None]
+    table = pa.table({"text": pa.array(texts, pa.string_view()), "n": range(len(texts))})
+    pq.write_table(table, tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "out", on_error=on_error)
+    got = output(tmp_path / "out")
+    kept = [i for i, text in enumerate(texts) if text is not None or on_error == "null"]
+    assert got.column("n").to_pylist() == kept
+    assert got.column("text").to_pylist() == [texts[i] for i in kept]
+    assert got.schema.field("text").type == table.schema.field("text").type
+    np.testing.assert_array_equal(vectors(got), expected(bundle, [t for t in texts if t]))
 
 
 @pytest.mark.parametrize("precision", ["int8", "uint8", "binary", "ubinary"])
@@ -214,6 +246,23 @@ def test_csv(bundle: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "texts"),
+    [
+        ("n,text\r1,one\r2,two\r", ["one", "two"]),
+        ('\ufeff"te\nxt",text\n1,one', ["one"]),
+        ("\n\r\nn,text\n\n1,one\n\n\n", ["one"]),
+        ("n,text", []),
+    ],
+    ids=["carriage returns", "a quoted name", "empty lines", "a header alone"],
+)
+@pytest.mark.parametrize("part_rows", [1, 100])
+def test_odd_csv(bundle: Path, tmp_path: Path, data: str, texts: list[str], part_rows: int) -> None:
+    (tmp_path / "a.csv").write_bytes(data.encode())
+    embed(bundle, tmp_path / "a.csv", tmp_path / "out", part_rows=part_rows)
+    assert output(tmp_path / "out").column("text").to_pylist() == texts
+
+
 @pytest.mark.parametrize("format_", ["jsonl", "csv"])
 def test_other_output_formats_read_back_bit_for_bit(
     bundle: Path, tmp_path: Path, format_: str
@@ -247,7 +296,7 @@ def test_a_repeated_text_is_embedded_once(
     texts = ["a", "b", "a", "c"] * 10
     pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
     corpus_model._load.cache_clear()
-    model = corpus_model.shared_model(str(bundle), None, "warn", cache)
+    model = corpus_model.shared_model(corpus_model.Loading(str(bundle), cache=cache))
     ran: list[str] = []
     embed_many = model._engine.embed_many
 
@@ -264,7 +313,7 @@ def test_a_repeated_text_is_embedded_once(
 
 
 def test_the_cache_forgets_what_was_not_used_longest(bundle: Path) -> None:
-    model = corpus_model.CorpusModel(str(bundle), None, cache=2)
+    model = corpus_model.CorpusModel(corpus_model.Loading(str(bundle), cache=2))
     out = corpus_model.Output("", "float32", None)
     for texts in (["a", "b"], ["a"], ["c"]):
         model.vectors(texts, out)
@@ -293,6 +342,14 @@ def refusals() -> list[object]:
         pytest.param([file("a.csv", b"text,text\na,b\n")], {}, "one name", id="twice"),
         pytest.param([file("a.csv", b"text,n\na\n")], {}, "a.csv", id="short record"),
         pytest.param([file("a.csv", b"text,n\na,\xff\n")], {}, "not UTF-8", id="latin-1"),
+        pytest.param([file("a.csv", "text\na\n".encode("utf-16"))], {}, "as UTF-8", id="utf-16"),
+        pytest.param([file("a.csv", b"text,\xff\na,b\n")], {}, "as UTF-8", id="latin-1 header"),
+        pytest.param([file("a.csv", b"text\na\n"), file("b.csv.gz", b"")], {}, "has b.csv.gz",
+                     id="one compressed"),
+        pytest.param([file("a.jsonl", b'{"text": "a", "d": {}}\n')], {}, "--format jsonl",
+                     id="nothing in an object"),
+        pytest.param([file("a.jsonl", b'{"text":"a","d":9007199254740993}\n{"text":"b","d":0.5}')],
+                     {"part_rows": 1}, "a.jsonl, rows from 0", id="no float"),
         pytest.param([file("a.jsonl", b'{"t": "a"}\n')], {}, "only t", id="no field"),
         pytest.param([file("a.jsonl", b'{"text": "a"}\n\n{"text"\n')], {}, "line 3", id="no json"),
         pytest.param([file("a.jsonl", b'{"text": "a"}\n[1]\n')], {}, "line 2", id="no object"),
@@ -317,6 +374,43 @@ def test_bad_input_is_named(
     assert not list((tmp_path / "out").rglob("part-*"))
 
 
+@pytest.mark.parametrize(
+    ("table", "options", "said"),
+    [
+        (
+            pa.table([["a"], [1], [2]], ["text", "n", "n"]),
+            {},
+            "two columns of one name: text, n, n",
+        ),
+        (pa.table([["a"], ["b"]], ["text", "text"]), {}, "two columns of one name"),
+        (pa.table({"text": ["a"], "l": [[1]]}), {"format": "csv"}, "no place in csv .*parquet"),
+        (
+            pa.table({"text": ["a"], "b": [b"x"]}),
+            {"format": "jsonl"},
+            "bytes has no place in jsonl",
+        ),
+    ],
+    ids=["twice", "text twice", "lists in csv", "bytes in jsonl"],
+)
+def test_bad_parquet_is_named(
+    bundle: Path, tmp_path: Path, table: pa.Table, options: dict, said: str
+) -> None:
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(ArgumentError, match=said):
+        embed(bundle, tmp_path / "in.parquet", tmp_path / "out", **options)
+    assert not list((tmp_path / "out").rglob("part-*"))
+
+
+def test_a_damaged_page_is_named(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": lines(2000)}), path, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[200:20_000] = b"\xff" * 19_800
+    path.write_bytes(data)
+    with pytest.raises((ArgumentError, OSError), match=r"in\.parquet, rows from 0: "):
+        embed(bundle, path, tmp_path / "out")
+
+
 def test_a_column_that_is_no_text_is_named(bundle: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "in.parquet")
     with pytest.raises(ArgumentError, match=r"'text' of in\.parquet is int64, not text"):
@@ -325,9 +419,14 @@ def test_a_column_that_is_no_text_is_named(bundle: Path, tmp_path: Path) -> None
 
 def test_an_output_inside_the_input_is_refused(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\na\n")
-    with pytest.raises(ArgumentError, match="inside the input"):
-        embed(bundle, tmp_path, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    source, other = tmp_path / "in", tmp_path / "other"
+    source.mkdir()
+    (tmp_path / "a.csv").rename(source / "a.csv")
+    other.symlink_to(source, target_is_directory=True)
+    for out in (source, source / "out", other / "out", tmp_path / "x" / ".." / "in" / "out"):
+        with pytest.raises(ArgumentError, match="inside the input"):
+            embed(bundle, source, out)
+    assert [path.name for path in source.iterdir()] == ["a.csv"]
 
 
 def test_unknown_options_and_places() -> None:
@@ -341,24 +440,41 @@ def test_unknown_options_and_places() -> None:
         Place.at("gopher://host/path")
 
 
-def test_dry_run_writes_nothing(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"format": "jsonl"},
+        {"precision": "int8", "on_error": "null"},
+        {"precision": "ubinary", "part_rows": 5000},
+    ],
+    ids=["", "jsonl", "int8", "ubinary"],
+)
+def test_dry_run_says_what_it_will_take_and_writes_nothing(
+    bundle: Path, tmp_path: Path, options: dict[str, str | int]
+) -> None:
+    words, random = (ROOT / "README.md").read_text(encoding="utf-8").split(), Random(0)
+    texts: list[str | None] = [" ".join(random.choices(words, k=3 + i % 20)) for i in range(2500)]
+    texts[::9] = [None] * len(texts[::9])
+    texts += texts[:500]  # those that repeat take less room, and no time
     source = tmp_path / "in"
     source.mkdir()
     for name in ("id", "other"):  # files need not have the same columns
-        pq.write_table(
-            pa.table({"text": lines(1500), name: range(1500)}), source / f"{name}.parquet"
-        )
-    done = python("-c", MAIN, "corpus", bundle, source, tmp_path / "out",
-                  "--dry-run", "--json")  # fmt: skip
+        rows = texts if name == "id" else sorted(filter(None, texts), key=len)
+        pq.write_table(pa.table({"text": rows, name: range(len(rows))}), source / f"{name}.parquet")
+    asked = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    done = python("-c", MAIN, "corpus", bundle, source, tmp_path / "out", "--dry-run", "--json",
+                  "--threads=1", *asked)  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert not (tmp_path / "out").exists()
-    report = embed(bundle, source, tmp_path / "out")
-    assert said["rows"] == 3000
-    assert said["parts"] == report.parts or said["parts"] > 1
-    assert said["tokens"] == pytest.approx(report.totals.tokens, rel=0.1)
-    size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.parquet"))
-    assert said["bytes"] == pytest.approx(size, rel=0.35)
+    report = embed(bundle, source, tmp_path / "out", **options)
+    assert said["rows"] == report.totals.rows
+    assert said["parts"] == report.parts
+    assert said["refused"] == pytest.approx(report.totals.refused, rel=0.1)
+    assert said["tokens"] == pytest.approx(report.totals.tokens, rel=0.05)
+    size = sum(path.stat().st_size for path in (tmp_path / "out").glob("part-*"))
+    assert said["bytes"] == pytest.approx(size, rel=0.05)
     assert said["seconds"] > 0
 
 
@@ -369,3 +485,45 @@ def test_without_daft_the_extra_is_named(bundle: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert b"edgembed[corpus]" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_a_bundle_that_is_not_signed_is_refused(
+    bundle_copy: Path, signing_keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("text\na\n")
+    private, public = signing_keys
+    command = ("-c", MAIN, "corpus", bundle_copy, tmp_path / "a.csv", tmp_path / "out",
+               "--public-key", public)  # fmt: skip
+    for more in ([], ["--dry-run"]):
+        done = python(*command, *more)
+        assert done.returncode == 1
+        assert b"manifest.json.sig" in done.stderr
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(IntegrityError, match="sig"):
+        embed(bundle_copy, tmp_path / "a.csv", tmp_path / "out", public_key=public)
+    assert python("-c", MAIN, "sign", bundle_copy, "--key", private).returncode == 0
+    assert embed(bundle_copy, tmp_path / "a.csv", tmp_path / "out", public_key=public).parts == 1
+
+
+def test_a_prompt_that_was_forgotten_is_said_once(bundle_copy: Path, tmp_path: Path) -> None:
+    change_json(bundle_copy / "manifest.json", default_prompt_name=None)
+    pq.write_table(pa.table({"text": lines(9)}), tmp_path / "in.parquet")
+    with pytest.warns(PromptWarning, match="trained with prompts") as said:
+        embed(bundle_copy, tmp_path / "in.parquet", tmp_path / "out", part_rows=3)
+    assert len(said) == 1
+    corpus_model._load.cache_clear()
+    embed(bundle_copy, tmp_path / "in.parquet", tmp_path / "named", prompt_name="search_query")
+    pq.write_table(pa.table({"text": ["search_query: a"]}), tmp_path / "in.parquet")
+    with pytest.warns(PromptWarning, match="is put before a text that begins with"):
+        embed(bundle_copy, tmp_path / "in.parquet", tmp_path / "twice", prompt_name="search_query")
+
+
+@pytest.mark.parametrize("option", [("--threads", "-1"), ("--threads", "0"), ("--cache", "-1")])
+def test_a_dry_run_refuses_what_a_run_refuses(
+    bundle: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    (tmp_path / "a.csv").write_text("text\na\n")
+    done = python("-c", MAIN, "corpus", bundle, tmp_path / "a.csv", tmp_path / "out",
+                  "--dry-run", *option)  # fmt: skip
+    assert done.returncode == 2
+    assert f"{option[0][2:]} must be a whole number from 1".encode() in done.stderr

@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from edgembed.corpus.places import Place
@@ -68,24 +69,49 @@ def test_parquet(rows: list[tuple[str, int]], size: int, group: int) -> None:
     assert read_back("parquet", sink.getvalue(), size) == rows
 
 
-@given(st.binary(max_size=60), st.integers(1, 4), st.booleans(), st.integers(1, 7))
+# All that decides where a record ends, and a letter.
+HARD = st.text(st.sampled_from('",\n\ra'), max_size=30)
+
+
+@given(HARD, SIZES)
+@example('5" pipe\n"two\nlines"\n6" pipe\n', 1)
+@example('"a""\n"\r"b"c"\n', 1)
+def test_csv_that_is_cut_is_what_pyarrow_reads_whole(body: str, size: int) -> None:
+    data = f"text,n\n{body}".encode()
+    options = pa.csv.ParseOptions(newlines_in_values=True)
+    convert = pa.csv.ConvertOptions(column_types={"text": pa.string(), "n": pa.string()})
+    try:
+        whole = pa.csv.read_csv(io.BytesIO(data), parse_options=options, convert_options=convert)
+    except pa.ArrowInvalid:  # not two fields in each record
+        reject()
+    rows = [(row["text"], row["n"]) for row in whole.to_pylist()]
+    got = read_back("csv", data, size)
+    assert [text for text, _ in got] == [text for text, _ in rows]
+
+
+@given(
+    st.one_of(st.binary(max_size=60), HARD.map(str.encode)),
+    st.integers(1, 4),
+    st.sampled_from([None, ",", "\t"]),
+    st.integers(1, 7),
+)
 def test_spans_of_lines_are_all_bytes_in_order(
-    data: bytes, rows: int, quoted: bool, at_once: int
+    data: bytes, rows: int, delimiter: str | None, at_once: int
 ) -> None:
-    found = list(spans.line_spans(io.BytesIO(data), rows, quoted, at_once))
+    found = list(spans.line_spans(io.BytesIO(data), rows, delimiter, at_once))
     assert b"".join(data[start : start + size] for start, size, _ in found) == data
-    assert found == list(spans.line_spans(io.BytesIO(data), rows, quoted, 1000))
+    assert found == list(spans.line_spans(io.BytesIO(data), rows, delimiter, 1000))
     for start, size, ends in found:
         own = data[start : start + size]
         assert ends <= rows
-        if not quoted:
+        if delimiter is None:
             assert len(own.split(b"\n")) - own.endswith(b"\n") == ends
 
 
 def test_long_rows_make_small_parts() -> None:
     long = spans.SPAN_BYTES // 3
     data = b"".join(b"x" * long + b"\n" for _ in range(8))
-    found = list(spans.line_spans(io.BytesIO(data), 1000, False))
+    found = list(spans.line_spans(io.BytesIO(data), 1000))
     assert len(found) > 1
     assert all(size <= spans.SPAN_BYTES + long for _, size, _ in found)
     assert sum(size for _, size, _ in found) == len(data)

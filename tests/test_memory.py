@@ -138,7 +138,10 @@ def test_a_spike_is_given_back(bundles: Path, figure: Callable[[str], None]) -> 
     fresh, before, height, once, after, kept = map(float, done.stdout.split())
     assert height > before + 16, "there was no spike"
     assert kept < 1.05, done.stderr.decode()
-    assert once < fresh + 48  # malloc keeps up to 3 MiB for each of 16 threads
-    assert after < fresh + 96  # and twice that in the long run
+    # What malloc keeps of the 16 threads' heaps, of over 110 MiB: 21 to 36 MiB after one spike and
+    # 26 to 48 after seven, in 14 runs on one CPU, 6 of them with 32 arenas in place of 8.
+    assert once < fresh + 44
+    assert after < fresh + 60
     figure(f"{fresh:.1f} MiB without callers, {before:.1f} idle with 16, {height:.1f} at the "
-           f"height of 64 texts, {after:.1f} after 7 spikes, {kept - 1:+.1%} each")  # fmt: skip
+           f"height of 64 texts, {once:.1f} after a spike, {after:.1f} after 7, "
+           f"{kept - 1:+.1%} each")  # fmt: skip

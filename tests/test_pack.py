@@ -352,7 +352,7 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(
     name = ["--name", "tiny_cls"] if target == "wheel" else []
     assert python(*other, "--overwrite", *name).returncode == 0
     after = tree(tmp_path)
-    assert set(after) == set(before) or target == "wheel"
+    assert set(after) == set(before)
     assert after != before
 
 
@@ -371,6 +371,20 @@ def test_what_pack_did_not_make_is_never_replaced(
     assert done.returncode == 2
     assert b"not overwritten" in done.stderr
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_link_to_an_empty_folder_is_no_empty_folder(
+    bundles: Path, tmp_path: Path, packages: Path, overwrite: bool
+) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "far").mkdir()
+    out.symlink_to(tmp_path / "far", target_is_directory=True)
+    arguments = command(bundles / "tiny-cls", out, "lambda", packages)
+    done = python(*arguments, *(["--overwrite"] if overwrite else []))
+    assert done.returncode == 2
+    assert (b"not overwritten" if overwrite else b"name another") in done.stderr
+    assert out.is_symlink()
 
 
 def spoilt(bundle: Path) -> None:

@@ -48,6 +48,9 @@ from edgembed.cli import main, partial
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def kill_at_the_last(path, unlink=Path.unlink, **options):
+    kill() if path.suffix == ".partial" else unlink(path, **options)  # else: what kills have left
+
 def until(vectors, count):
     for number, vector in enumerate(vectors):
         if number == count:
@@ -58,7 +61,7 @@ when, extend = sys.argv[1], partial.Partial.extend
 if when.isdigit():
     partial.Partial.extend = lambda self, vectors: extend(self, until(vectors, int(when)))
 else:
-    setattr(os if when == "fsync" else Path, when, kill)
+    setattr(os if when == "fsync" else Path, when, kill_at_the_last if when == "unlink" else kill)
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -140,7 +140,7 @@ exit "${code:-0}"
 # --- every write may fail
 
 STRACE = ("strace", "-f", "-qq", "-o")
-CALLS = ("write", "pwrite64", "fsync", "ftruncate", "rename", "chmod")
+CALLS = ("write", "pwrite64", "fsync", "ftruncate", "rename")
 
 
 def strace() -> None:
@@ -290,19 +290,66 @@ def test_a_file_is_not_swept_away_before_it_has_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another writer comes between the last byte and the renaming."""
-    out, chmod = tmp_path / "out.npy", Path.chmod
+    out, replace = tmp_path / "out.npy", Path.replace
 
-    def another_writer_first(path: Path, mode: int) -> None:
-        chmod(path, mode)
+    def another_writer_first(path: Path, target: Path) -> Path:
         monkeypatch.undo()
         with replacing(out) as stream:
             stream.write(b"another")
+        return replace(path, target)
 
-    monkeypatch.setattr(Path, "chmod", another_writer_first)
+    monkeypatch.setattr(Path, "replace", another_writer_first)
     with replacing(out) as stream:
         stream.write(b"first")
     assert out.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    """/dev/null is one; whoever may rename it would leave the whole system without."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with replacing(pipe) as stream:
+        stream.write(b"vectors")
+    assert os.read(reader, 100) == b"vectors"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_and_so_do_rights(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    out, link = tmp_path / "far" / "out.npy", tmp_path / "link.npy"
+    link.symlink_to(out)
+    for content in (b"first", b"second"):
+        with replacing(link) as stream:
+            stream.write(content)
+        assert link.is_symlink()
+        assert out.read_bytes() == content
+        if content == b"first":
+            made = tmp_path / "made"
+            made.touch()
+            assert out.stat().st_mode == made.stat().st_mode  # as umask has it
+            out.chmod(0o600)
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_only_what_a_writer_left_is_swept_away(tmp_path: Path) -> None:
+    out, mine = tmp_path / "out.npy", tmp_path / ".out.npy.settings"
+    mine.write_text("mine")
+    (tmp_path / ".out.npy.new-0123abcd").write_text("left by a kill")
+    with replacing(out) as stream:
+        stream.write(b"vectors")
+    assert sorted(tmp_path.iterdir()) == [mine, out]
+
+
+def test_where_nothing_can_be_written_is_said_by_its_name(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing" / "out.npy"):
+        with pytest.raises(OSError) as error, replacing(path):
+            pytest.fail("not before the work")
+        assert error.value.filename == str(path)
 
 
 def test_interrupted_and_terminated(frida: Path, source: Path, room: Path) -> None:

@@ -7,10 +7,11 @@ labelled, a number a line; anything else holds one text a line.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,18 @@ def read_pairs(path: Path, option: str, *, scored: bool) -> tuple[Pair, ...]:
     return tuple(_Reader(path, f"{option} {path}", scored).pairs())
 
 
+def read_text(path: Path, name: str) -> str:
+    """A file in UTF-8, with or without a byte order mark, its line ends as they are.
+
+    ArgumentError, which calls the file `name`, where it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{name}: {error}") from error
+
+
 @dataclass(frozen=True)
 class _Reader:
     path: Path
@@ -53,11 +66,8 @@ class _Reader:
     scored: bool
 
     def pairs(self) -> Iterator[Pair]:
-        try:
-            content = self.path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"{self.name}: {error}") from error
-        rows = self._json if self.path.suffix.lower() == ".jsonl" else self._delimited
+        content = read_text(self.path, self.name)
+        rows = {".jsonl": self._json, ".tsv": self._tsv}.get(self.path.suffix.lower(), self._csv)
         wanted = 3 if self.scored else None
         for line, fields in rows(content):
             if wanted is None and len(fields) in (2, 3):
@@ -73,7 +83,7 @@ class _Reader:
                 continue
             try:
                 value = json.loads(raw)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise self._bad(line, f"is not valid JSON ({error})") from error
             if isinstance(value, dict):
                 value = self._values(value)
@@ -85,28 +95,35 @@ class _Reader:
         has_score = self.scored or any(name in value for name in _SCORE_NAMES)
         return found if has_score else found[:2]
 
-    def _delimited(self, content: str) -> Iterator[tuple[int, Sequence[str]]]:
-        tabs = self.path.suffix.lower() == ".tsv"
-        lines = content.replace("\r\n", "\n").split("\n")
-        reader = csv.reader(
-            (line + "\n" for line in lines),
-            delimiter="\t" if tabs else ",",
-            # A tab-separated file has no quoting: its texts hold quotation marks of their own.
-            quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-            strict=True,
-        )
-        columns: tuple[int, ...] | None = None
+    def _tsv(self, content: str) -> Iterator[tuple[int, Sequence[str]]]:
+        # A tab-separated file has no quoting: its texts hold quotation marks of their own.
+        lines = (line.removesuffix("\r").split("\t") for line in content.split("\n"))
+        return self._named(enumerate(lines, 1))
+
+    def _csv(self, content: str) -> Iterator[tuple[int, Sequence[str]]]:
+        reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+        most = csv.field_size_limit(len(content) + 1)  # of all readers, so it is put back
         try:
-            for number, fields in enumerate(reader):
-                if not any(field.strip() for field in fields):
-                    continue
-                if number == 0 and (columns := self._header(fields)):
-                    continue
-                # With a header the named columns count; without one the line holds no others.
-                kept = [fields[c] for c in columns if c < len(fields)] if columns else fields
-                yield reader.line_num, kept
+            rows = [(reader.line_num, fields) for fields in reader]
         except csv.Error as error:
             raise self._bad(reader.line_num, f"cannot be read ({error})") from error
+        finally:
+            csv.field_size_limit(most)
+        return self._named(rows)
+
+    def _named(
+        self, rows: Iterable[tuple[int, Sequence[str]]]
+    ) -> Iterator[tuple[int, Sequence[str]]]:
+        """The rows that are not blank; where the first names columns, those of the others."""
+        filled = ((line, fields) for line, fields in rows if any(map(str.strip, fields)))
+        first = next(filled, None)
+        if first is None:
+            return
+        columns = self._header(first[1])
+        if columns is None:  # without a header a line holds nothing else
+            yield first
+        for line, fields in filled:
+            yield line, [fields[c] for c in columns if c < len(fields)] if columns else fields
 
     def _header(self, fields: Sequence[str]) -> tuple[int, ...] | None:
         """Columns of the two texts and the score, where this line names them."""
@@ -131,7 +148,7 @@ class _Reader:
         score = fields[2]
         try:
             number = math.nan if isinstance(score, bool) else float(score)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise self._bad(line, f"has {score!r} for a score")

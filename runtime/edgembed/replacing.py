@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_RANDOM = 8  # characters that tempfile puts into a name
+_FLAGS = (
+    os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+_RANDOM = re.compile("[0-9a-f]{8}")  # what ends the name of a file that is being written
 
 
 @contextlib.contextmanager
@@ -26,10 +32,20 @@ def naming(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace else.
 
-    Until then it stands beside it as .NAME.XXXXXXXX, locked. What a kill left behind is locked no
-    more: the next that writes to `path` takes it away.
+    Until then it stands beside it as .NAME.new-XXXXXXXX, locked. What a kill left behind is locked
+    no more: the next that writes to `path` takes it away. A link is followed, and its file
+    replaced; a device or a pipe is no file that could be replaced, and is written to.
+    IsADirectoryError where a folder stands there.
     """
-    handle, name = _beside(path)
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        with naming(path), path.open("wb") as stream:
+            yield stream
+        return
+    path = path.resolve()
+    handle, new = _beside(path)
     try:
         with _held(handle):
             _sweep(path)
@@ -37,24 +53,41 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp's is private
-            Path(name).replace(path)
+            if mode is not None:  # who may read it is not ours to change
+                new.chmod(stat.S_IMODE(mode))
+            new.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
 
 
-def _beside(path: Path) -> tuple[int, str]:
-    """A new file beside `path`, open and locked."""
-    import tempfile  # a tenth of what --help takes
+def _mode(path: Path) -> int | None:
+    """What stands there, and who may read it; None where nothing does."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
 
+
+def _beside(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, open and locked."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        if _lock(handle) and _is_there(handle, name):
-            return handle, name
+        new = path.with_name(f"{_prefix(path)}{os.urandom(4).hex()}")
+        try:
+            # As open() makes one: umask cannot be read without changing it under other threads.
+            handle = os.open(new, _FLAGS, 0o666)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        if _lock(handle) and _is_there(handle, new):
+            return handle, new
         os.close(handle)  # another writer took it for one left behind, before it was locked
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.new-"
 
 
 @contextlib.contextmanager
@@ -72,9 +105,10 @@ def _held(handle: int) -> Iterator[None]:
 
 def _sweep(path: Path) -> None:
     """Take away what writers of `path` that were killed left beside it."""
-    prefix = f".{path.name}."
+    prefix = _prefix(path)
     for entry in os.scandir(path.parent):
-        if not entry.name.startswith(prefix) or len(entry.name) != len(prefix) + _RANDOM:
+        own = entry.name.startswith(prefix) and _RANDOM.fullmatch(entry.name, len(prefix))
+        if not own:
             continue
         with contextlib.suppress(OSError):
             handle = os.open(entry.path, os.O_RDWR)
@@ -98,8 +132,8 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def _is_there(handle: int, name: str) -> bool:
+def _is_there(handle: int, new: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(handle), Path(name).stat())
+        return os.path.samestat(os.fstat(handle), new.stat())
     except FileNotFoundError:
         return False

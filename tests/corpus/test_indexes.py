@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -124,3 +125,41 @@ def test_what_is_refused(bundle: Path, source: Path, tmp_path: Path) -> None:
         write_index("faiss", str(tmp_path / "out"))
     with pytest.raises(ArgumentError, match="none of"):
         write_index("paper", str(tmp_path / "out"))
+
+
+def test_what_is_refused_before_the_work(bundle: Path, source: Path, tmp_path: Path) -> None:
+    for option in (("--precision", "int8"), ("--format", "jsonl")):
+        done = python("-W", "ignore", "-m", "edgembed", "corpus", bundle, source, tmp_path / "out",
+                      "--to", "faiss", *option)  # fmt: skip
+        assert done.returncode == 2
+        assert b"float32 vectors in Parquet" in done.stderr
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", SEARCH)
+def test_files_that_have_not_the_same_columns(bundle: Path, tmp_path: Path, kind: str) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    texts = lines(COUNT)
+    first = {"text": texts[:150], "id": pa.array(range(150), pa.int16()), "only": ["a"] * 150}
+    second = {"id": range(150, COUNT), "tags": [["x"]] * (COUNT - 150), "text": texts[150:]}
+    pq.write_table(pa.table(first), source / "a.parquet")
+    pq.write_table(pa.table(second), source / "b.parquet")
+    embed(bundle, source, out)
+    folder = write_index(kind, str(out))
+    for number in (0, 399):
+        assert SEARCH[kind](folder, expected(bundle, texts)[number])[0] == texts[number]
+    if kind in ("faiss", "usearch"):
+        kept = pq.read_table(folder / "rows.parquet").to_pylist()
+        assert kept[0] == {"text": texts[0], "id": 0, "only": "a", "tags": None}
+        assert kept[-1] == {"text": texts[-1], "id": COUNT - 1, "only": None, "tags": ["x"]}
+
+
+def test_columns_of_two_kinds_are_named(bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    pq.write_table(pa.table({"text": ["a"], "n": [1]}), source / "a.parquet")
+    pq.write_table(pa.table({"text": ["b"], "n": ["x"]}), source / "b.parquet")
+    embed(bundle, source, tmp_path / "out")
+    with pytest.raises(ArgumentError, match=r"part-000001\.parquet .* n .*of one type"):
+        write_index("usearch", str(tmp_path / "out"))

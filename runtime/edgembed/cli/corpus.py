@@ -13,6 +13,7 @@ from edgembed.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from edgembed.corpus.estimate import Estimate
+    from edgembed.corpus.model import Loading
     from edgembed.corpus.run import Report
     from edgembed.corpus.settings import Settings
 
@@ -79,20 +80,27 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Embed everything that is not yet, and say what became of the rows."""
-    settings = _settings(args)
+    from edgembed.corpus.run import local
+
+    loading = local(args.bundle, args.dtype, args.public_key, args.cache)
+    settings = _settings(args, loading)
     if args.dry_run:
-        _print(args, estimated := _estimate(args, settings), _forecast(estimated))
+        _print(args, estimated := _estimate(args, settings, loading), _forecast(estimated))
         return 0
     if find_spec("daft") is None:
         raise MissingExtraError("edgembed corpus needs: pip install 'edgembed[corpus]'")
     from edgembed.corpus import embed_corpus
+    from edgembed.corpus.indexes import check_index, write_index
 
+    if args.to:
+        check_index(args.to, args.out, settings)
     report = embed_corpus(
         args.bundle,
         args.source,
         args.out,
         settings,
         dtype=args.dtype,
+        public_key=args.public_key,
         threads=args.threads,
         ray=args.ray,
         cache=args.cache,
@@ -100,32 +108,26 @@ def run(args: argparse.Namespace) -> int:
     )
     _print(args, report, _summary(report))
     if args.to:
-        from edgembed.corpus.indexes import write_index
-
         print(f"edgembed: {args.to} index in {write_index(args.to, args.out)}", file=sys.stderr)
     return 0
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    from pathlib import Path
-
+def _settings(args: argparse.Namespace, loading: Loading) -> Settings:
     from edgembed.corpus.model import shared_model
     from edgembed.corpus.settings import Settings
 
-    folder = str(Path(args.bundle).absolute())
-    prompt = prompt_argument(shared_model(folder, args.dtype, "warn", args.cache), args.prompt)
+    prompt = prompt_argument(shared_model(loading), args.prompt)
     names = ("text", "key", "precision", "truncate_dim", "on_error", "format", "part_rows")
     return Settings(**{name: getattr(args, name) for name in names}, **prompt)
 
 
-def _estimate(args: argparse.Namespace, settings: Settings) -> Estimate:
+def _estimate(args: argparse.Namespace, settings: Settings, loading: Loading) -> Estimate:
     from edgembed.corpus.estimate import estimate
     from edgembed.corpus.plan import make
-    from edgembed.corpus.run import prepare
-    from edgembed.threads import available_threads
+    from edgembed.corpus.run import checked, prepare
 
-    workers = args.threads or available_threads()
-    job = prepare(args.bundle, args.source, args.out, settings, args.dtype, 0, False)
+    workers = checked(args.threads, args.cache)
+    job = prepare(loading, args.source, args.out, settings, "warn")
     plan = make(job.source, settings, workers)
     return estimate(job.with_schema(plan.schema), plan, workers)
 

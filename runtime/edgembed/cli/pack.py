@@ -81,7 +81,7 @@ def _lambda(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
     from edgembed.staging import staging
 
     out = Path(args.out)
-    if _is_taken(out) and not (out.is_dir() and not any(out.iterdir())):
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
         _check_overwrite(out, args.overwrite)
         if out.is_symlink() or not all((out / name).is_file() for name in FILES):
             raise ArgumentError(f"{out} has no {' and '.join(FILES)}: it is not overwritten")

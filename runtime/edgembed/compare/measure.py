@@ -23,7 +23,7 @@ from edgembed.agreement import (
     spearman,
 )
 from edgembed.errors import ArgumentError
-from edgembed.pairs import Pair, is_pairs, read_pairs
+from edgembed.pairs import Pair, is_pairs, read_pairs, read_text
 from edgembed.pooling import Float32
 
 NEIGHBOURS = 10
@@ -55,10 +55,7 @@ def read_corpus(path: Path) -> Corpus:
         pairs = read_pairs(path, "--pairs", scored=False)
         corpus = Corpus(list(dict.fromkeys(t for p in pairs for t in (p.first, p.second))), pairs)
     else:
-        try:
-            lines = path.read_text("utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"--pairs {path}: {error}") from error
+        lines = read_text(path, f"--pairs {path}").split("\n")
         texts = (line.removesuffix("\r") for line in lines)
         corpus = Corpus(list(dict.fromkeys(text for text in texts if text.strip())))
     if len(corpus.texts) <= NEIGHBOURS:

@@ -1,4 +1,4 @@
-"""What a run would take, from a sample: nothing is written."""
+"""What a run would take, from some of its parts: nothing is written."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgembed.corpus.plan import Part, Plan
-from edgembed.corpus.worker import Job
-from edgembed.corpus.writers import embedding_column, serialize
+import numpy as np
+import numpy.typing as npt
 
-SAMPLE = 512  # rows
-_PLACES = 8  # in the input that they come from
+from edgembed.corpus.plan import Part, Plan
+from edgembed.corpus.worker import Job, columns
+from edgembed.corpus.writers import serialize
+
+SAMPLE = 512  # texts that are embedded
+_PLACES = 8  # parts that they come from
 _SECONDS = 10.0  # for embedding them, at most
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """rows: exact. sampled: rows that were embedded. The others are extrapolated from those."""
+    """rows: exact. sampled: texts that were embedded. The others are extrapolated."""
 
     rows: int
     parts: int
@@ -34,47 +37,54 @@ class Estimate:
 
 
 def estimate(job: Job, plan: Plan, workers: int) -> Estimate:
-    """Read a few rows in several places, embed them on one thread, and multiply."""
-    begun, rows, tokens, refused, spent = time.monotonic(), 0, 0, 0, 0.0
-    empty, added = 0, 0  # bytes: of a file without rows, and of all rows
+    """Read a few parts, embed some texts of each on one thread, and multiply."""
+    begun, rows, texts, sampled, size = time.monotonic(), 0, 0, 0, 0
+    tokens = spent = 0.0  # of all texts that were read
+    random = np.random.default_rng(0)
     for part in _places(plan.parts):
-        read = job.source.read(_head(part, job), job.settings.text, job.schema)
-        table = read.table.slice(0, SAMPLE // _PLACES)
-        own = [text for text in read.texts[: len(table)] if text is not None]
+        read = job.source.read(part.span, job.settings.text, job.schema)
+        own = [text for text in read.texts if text is not None]
+        count = min(SAMPLE // _PLACES, len(own))
+        some = [own[i] for i in random.choice(len(own), count, replace=False)]
         start = time.monotonic()
-        vectors = job.model().vectors(own, job.output)
-        spent += time.monotonic() - start
-        empty = _size(job, table[:0], vectors.matrix[:0])
-        added += _size(job, table[: len(own)], vectors.matrix) - empty
-        rows += len(table)
-        tokens, refused = tokens + int(vectors.tokens.sum()), refused + len(table) - len(own)
+        vectors = job.model().vectors(some, job.output)
+        # A text that repeats in a part is embedded once.
+        spent += (time.monotonic() - start) * len({*own}) / max(len({*some}), 1)
+        tokens += int(vectors.tokens.sum()) * len(own) / max(len(some), 1)
+        table, column = columns(job, read, _made_up(own, vectors.matrix, random))
+        size += serialize(job.settings.format, table, column, job.about).size
+        rows, texts, sampled = rows + len(read.texts), texts + len(own), sampled + len(some)
         if time.monotonic() - begun > _SECONDS:
             break
     scale = plan.rows / max(rows, 1)
     return Estimate(
         plan.rows,
         len(plan.parts),
-        rows,
-        round(refused * scale),
+        sampled,
+        round((rows - texts) * scale),
         round(tokens * scale),
         spent * scale / workers,
-        round(added * scale + empty * len(plan.parts)),
+        round(size * scale),
     )
 
 
-def _size(job: Job, table: Any, matrix: Any) -> int:
-    """Bytes of a file of these rows."""
-    return int(serialize(job.settings.format, table, embedding_column(matrix), job.about).size)
+def _made_up(
+    texts: Sequence[str], matrix: npt.NDArray[Any], random: np.random.Generator
+) -> npt.NDArray[Any]:
+    """As many vectors as texts, (n, width), that take the room of their own.
+
+    Each distinct text has one of its own, each number that of an embedded text at its place: that
+    leaves to compression what it finds in real ones, and no more.
+    """
+    distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    shape = len(distinct), matrix.shape[1]
+    rows = random.integers(0, max(len(matrix), 1), shape)
+    mixed = np.take_along_axis(matrix, rows, axis=0)
+    return mixed[np.fromiter((distinct[text] for text in texts), np.int64, len(texts))]
 
 
 def _places(parts: Sequence[Part]) -> list[Part]:
-    """Some parts, evenly spread over the input."""
-    step = max(1, len(parts) // _PLACES)
-    return [part for part in parts[::step] if part.span.rows][:_PLACES]
-
-
-def _head(part: Part, job: Job) -> Any:
-    """The beginning of a part, where it can be read without the rest: files of lines cannot."""
-    if job.schema is not None:
-        return part.span
-    return part.span._replace(rows=min(part.span.rows, SAMPLE // _PLACES))
+    """Some parts that have rows, evenly spread over the input."""
+    parts = [part for part in parts if part.span.rows]
+    count = min(_PLACES, len(parts))
+    return [parts[(2 * i + 1) * len(parts) // (2 * count)] for i in range(count)]

@@ -19,16 +19,34 @@ from edgembed.facts import BundleFacts
 from edgembed.outputs import EncodeOptions
 from edgembed.pooling import Float32
 from edgembed.precision import Precision
+from edgembed.promptcheck import PromptCheck
 
 _lock = Lock()
 
 
+class Loading(NamedTuple):
+    """A bundle's folder, and how it is loaded: Embedder's arguments of these names.
+
+    cache: how many distinct texts of earlier calls are remembered.
+    """
+
+    bundle: str
+    dtype: str | None = None
+    public_key: str | None = None
+    canaries: CanaryCheck = "warn"
+    cache: int = 0
+
+
 class Output(NamedTuple):
-    """How vectors leave: the text put before each input, and encode's options of these names."""
+    """How vectors leave: the text put before each input, and encode's options of these names.
+
+    named: somebody chose the prompt, be it none; it is not just the checkpoint's default.
+    """
 
     prompt: str
     precision: Precision
     truncate_dim: int | None
+    named: bool = True
 
 
 class One(NamedTuple):
@@ -48,21 +66,17 @@ class Vectors(NamedTuple):
 
 
 class CorpusModel(BundleFacts):
-    """One loaded bundle. Runs on the caller's thread: share it between as many as there are CPUs.
+    """One loaded bundle. Runs on the caller's thread: as many may share it as there are CPUs."""
 
-    cache: how many distinct texts of earlier calls are remembered.
-    """
-
-    def __init__(
-        self, bundle: str, dtype: str | None, canaries: CanaryCheck = "warn", cache: int = 0
-    ) -> None:
+    def __init__(self, loading: Loading) -> None:
         """Load it; errors as Embedder's."""
-        self._engine = Engine(bundle, dtype, 1)
+        self._engine = Engine(loading.bundle, loading.dtype, 1, loading.public_key)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts
-        self._cache, self._room = OrderedDict[str, One](), cache
+        self._check_prompts = PromptCheck(self._prompts)
+        self._cache, self._room = OrderedDict[str, One](), loading.cache
         self._cache_lock = Lock()
-        self._engine.check_canaries(canaries)
+        self._engine.check_canaries(loading.canaries)
 
     @property
     def source(self) -> str:
@@ -89,6 +103,7 @@ class CorpusModel(BundleFacts):
 
         check: called between runs of the model, and may raise.
         """
+        self._check_prompts(output.named, output.prompt, texts)
         distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         ones = self._ones(list(distinct), output.prompt, check)
         options = EncodeOptions("sentence_embedding", output.precision, output.truncate_dim,
@@ -137,14 +152,12 @@ def _keep(embedding: Embedding) -> One:
     return One(embedding.vector, len(embedding.ids), embedding.truncated)
 
 
-def shared_model(
-    bundle: str, dtype: str | None, canaries: CanaryCheck = "warn", cache: int = 0
-) -> CorpusModel:
+def shared_model(loading: Loading) -> CorpusModel:
     """The bundle of this process, loaded once, however many tasks and threads ask for it."""
     with _lock:
-        return _load(bundle, dtype, canaries, cache)
+        return _load(loading)
 
 
 @lru_cache(maxsize=1)
-def _load(bundle: str, dtype: str | None, canaries: CanaryCheck, cache: int) -> CorpusModel:
-    return CorpusModel(bundle, dtype, canaries, cache)
+def _load(loading: Loading) -> CorpusModel:
+    return CorpusModel(loading)

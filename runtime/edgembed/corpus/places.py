@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +54,14 @@ class Place:
         """Whether the root is one file, and no folder."""
         return bool(self.filesystem.get_file_info(self.root).type == pa_fs.FileType.File)
 
-    def files(self, under: str = "") -> list[File]:
-        """All files below, or below one sub-folder, in the order of their names."""
-        base = self.path(under) if under else self.root
-        selector = pa_fs.FileSelector(base, allow_not_found=True, recursive=True)
+    def holds(self, other: Place) -> bool:
+        """Whether another place is this one or below it, by whatever name."""
+        own, its = (os.path.realpath(p.root) if p.local else p.root for p in (self, other))
+        return self.local == other.local and f"{its}/".startswith(f"{own}/")
+
+    def files(self) -> list[File]:
+        """All files below, in the order of their names."""
+        selector = pa_fs.FileSelector(self.root, allow_not_found=True, recursive=True)
         found = [
             File(info.path[len(self.root) + 1 :], info.size, info.mtime_ns or 0)
             for info in self.filesystem.get_file_info(selector)

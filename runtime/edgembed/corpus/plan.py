@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -12,7 +13,10 @@ from edgembed.corpus.places import File, Place
 from edgembed.corpus.readers import ENDINGS
 from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span
 from edgembed.corpus.settings import EMBEDDING, PART_ROWS, Settings
+from edgembed.corpus.writers import check_format
 from edgembed.errors import ArgumentError
+
+_PACKED = ("gz", "bz2", "zst", "xz", "lz4", "br", "snappy", "zip")
 
 
 class Source(NamedTuple):
@@ -23,8 +27,14 @@ class Source(NamedTuple):
     ending: str
 
     def read(self, span: Span, text: str, schema: Any) -> Rows:
-        """The rows of one span."""
-        rows: Rows = ENDINGS[self.ending].read(self.place, span, text, schema)
+        """The rows of one span; ArgumentError or OSError names its file where it is damaged."""
+        place = f"{span.file}, rows from {span.first}"
+        try:
+            rows: Rows = ENDINGS[self.ending].read(self.place, span, text, schema)
+        except pa.ArrowException as error:
+            raise ArgumentError(f"{place}: {error}: repair the file") from error
+        except OSError as error:
+            raise OSError(f"{place}: {error}") from error
         return rows
 
 
@@ -77,6 +87,7 @@ def find(uri: str) -> Source:
         files = [File(name, info.size, info.mtime_ns or 0)]
     else:
         files = [file for file in place.files() if not _is_hidden(file.name)]
+    _check_uncompressed(uri, files)
     endings = {end: [f for f in files if _ending(f.name) == end] for end in ENDINGS}
     found = {end: own for end, own in endings.items() if own}
     if len(found) != 1:
@@ -103,6 +114,17 @@ def make(source: Source, settings: Settings, workers: int) -> Plan:
     return Plan(tuple(Part(i, span) for i, span in enumerate(layout.spans)), layout.schema)
 
 
+def _check_uncompressed(uri: str, files: Sequence[File]) -> None:
+    """ArgumentError for a file that would be read if it were not compressed."""
+    for file in files:
+        inner, _, ending = file.name.rpartition(".")
+        if ending.lower() in _PACKED and _ending(inner) in ENDINGS:
+            raise ArgumentError(
+                f"{uri} has {file.name}, and all but Parquet is read uncompressed: decompress it, "
+                "or take it out"
+            )
+
+
 def _rows_of_a_part(rows: int, workers: int) -> int:
     """Few rows make small parts, so that every worker has some and the end is not one's alone."""
     return max(256, -(-rows // (8 * workers)))
@@ -124,6 +146,7 @@ def _check_columns(source: Source, layout: Layout, settings: Settings) -> None:
                 f"{file} has no column {settings.key!r}, only {', '.join(schema.names)}: name the "
                 "rows' key with --key"
             )
+        check_format(settings.format, schema)
 
 
 def _ending(name: str) -> str:

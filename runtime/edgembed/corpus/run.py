@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgembed.corpus.bar import bar
-from edgembed.corpus.model import CorpusModel, Output, shared_model
+from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
 from edgembed.corpus.plan import Part, Plan, find, make
 from edgembed.corpus.settings import Settings
 from edgembed.corpus.state import MANIFEST, REFUSED, Record, State
 from edgembed.corpus.worker import Counts, Job
+from edgembed.engine import CanaryCheck
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.outputs import check_positive
 from edgembed.threads import available_threads
@@ -45,6 +46,7 @@ def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
     settings: Settings = Settings(),  # noqa: B008  (frozen)
     *,
     dtype: str | None = None,
+    public_key: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     ray: str | None = None,
     cache: int = 0,
@@ -54,16 +56,17 @@ def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
     """Embed every row of `source` into `out`, or go on with what an earlier process left there.
 
     source: a file or a folder of Parquet, JSONL or CSV; out: a folder; both paths or URIs of
-    object stores. threads: workers on this machine (default: its CPUs). ray: a cluster's address
-    instead; bundle, source and out must then be reachable by these names on all machines. cache:
-    distinct texts whose vectors are remembered across parts. show: a progress bar on stderr.
-    spread: how parts come to be embedded, `spread.spread` by default.
+    object stores. dtype, public_key: as in Embedder. threads: workers on this machine (default: its
+    CPUs). ray: a cluster's address instead; bundle, key, source and out must then be reachable by
+    these names on all machines. cache: distinct texts whose vectors are remembered across parts.
+    show: a progress bar on stderr. spread: how parts come to be embedded (default: by Daft).
 
     Raises ArgumentError where `out` belongs to another run, TextError with on_error="fail", and
     what loading a bundle raises.
     """
-    workers = _checked(threads, cache)
-    job = prepare(bundle, source, out, settings, dtype, cache, ray is not None)
+    workers = checked(threads, cache)
+    loading = local(bundle, dtype, public_key, cache)
+    job = prepare(loading, source, out, settings, "warn" if ray is None else "refuse")
     spread = spread or _with_daft()
     with State(job.out) as state:
         plan = state.plan(job.run, lambda: make(job.source, settings, workers))
@@ -80,25 +83,36 @@ def embed_corpus(  # noqa: PLR0913  (all of them the command's own)
     return Report(totals, before.rows, len(plan.parts), os.fspath(out), *names)
 
 
-def prepare(
+def local(
     bundle: str | os.PathLike[str],
+    dtype: str | None,
+    public_key: str | os.PathLike[str] | None,
+    cache: int,
+) -> Loading:
+    """How the bundle is loaded in this process; its whole paths hold in others as well."""
+    key = None if public_key is None else os.fspath(Path(public_key).absolute())
+    return Loading(os.fspath(Path(bundle).absolute()), dtype, key, cache=cache)
+
+
+def prepare(
+    loading: Loading,
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     settings: Settings,
-    dtype: str | None,
-    cache: int,
-    on_cluster: bool,
+    canaries: CanaryCheck,
 ) -> Job:
-    """Load the bundle, look at the input, and put down what decides the output."""
-    folder = os.fspath(Path(bundle).absolute())
-    model = shared_model(folder, dtype, "warn", cache)
+    """Load the bundle, look at the input, and put down what decides the output.
+
+    canaries: of the workers, who may be on other machines than this.
+    """
+    model = shared_model(loading)
     prompt = model.resolve(settings.prompt, settings.prompt_name)
-    output = Output(prompt, settings.precision, settings.truncate_dim)
+    named = (settings.prompt, settings.prompt_name) != (None, None)
+    output = Output(prompt, settings.precision, settings.truncate_dim, named)
     model.check(output)
     found = find(os.fspath(source))
     place = Place.at(os.fspath(out))
-    given = Place.at(os.fspath(source)).root  # a folder, whose files are the input
-    if f"{place.root}/".startswith(f"{given}/"):
+    if Place.at(os.fspath(source)).holds(place):  # whose files are the input
         raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
     about = _about(model, output)
     asked = ("text", "key", "on_error", "format", "part_rows")
@@ -109,15 +123,12 @@ def prepare(
         "files": [list(file) for file in found.files],
     }
     return Job(
-        folder,
-        dtype,
+        loading._replace(canaries=canaries),
         model.fingerprint,
         found,
         place,
         settings,
         output,
-        "refuse" if on_cluster else "warn",
-        cache,
         about,
         run,
     )
@@ -136,7 +147,7 @@ def _about(model: CorpusModel, output: Output) -> dict[str, str]:
     }
 
 
-def _checked(threads: int | None, cache: int) -> int:
+def checked(threads: int | None, cache: int) -> int:
     """How many threads; ArgumentError where either is none that can be meant."""
     check_positive("threads", 1 if threads is None else threads)
     check_positive("cache", cache or 1)

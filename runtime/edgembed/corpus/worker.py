@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edgembed.corpus import state
-from edgembed.corpus.arrow import pa
+from edgembed.corpus.arrow import chosen
 from edgembed.corpus.halt import never
-from edgembed.corpus.model import CorpusModel, Output, shared_model
+from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
 from edgembed.corpus.plan import Part, Source
 from edgembed.corpus.readers.spans import Rows
 from edgembed.corpus.settings import Settings
 from edgembed.corpus.writers import embedding_column, nullable_column, serialize
-from edgembed.engine import CanaryCheck
 from edgembed.errors import BundleError, InferenceError, TextError
 
 
@@ -43,15 +43,12 @@ class Job:
     about: what the files say of their vectors. run: all that decides the output, for its state.
     """
 
-    bundle: str
-    dtype: str | None
+    loading: Loading
     fingerprint: str
     source: Source
     out: Place
     settings: Settings
     output: Output
-    canaries: CanaryCheck
-    cache: int
     about: dict[str, str]
     run: dict[str, Any]
     schema: Any = None
@@ -62,10 +59,10 @@ class Job:
 
     def model(self) -> CorpusModel:
         """The bundle as it is here; BundleError where it is not the one the run began with."""
-        model = shared_model(self.bundle, self.dtype, self.canaries, self.cache)
+        model = shared_model(self.loading)
         if model.fingerprint != self.fingerprint:
             raise BundleError(
-                f"{self.bundle} is another bundle here than where the run was started "
+                f"{self.loading.bundle} is another bundle here than where the run was started "
                 f"({model.fingerprint[:12]}, not {self.fingerprint[:12]}): copy the same one"
             )
         return model
@@ -102,14 +99,18 @@ def _embedded(
     except InferenceError as error:
         span = part.span
         raise InferenceError(f"{span.file}, rows from {span.first}: {error}") from error
-    missing = np.fromiter((text is None for text in rows.texts), np.bool_, len(rows.texts))
     counts = Counts(
-        len(rows.texts), len(texts), int(missing.sum()), vectors.cut, int(vectors.tokens.sum())
+        len(rows.texts), len(texts), len(rows.reasons), vectors.cut, int(vectors.tokens.sum())
     )
+    return (*columns(job, rows, vectors.matrix), counts)
+
+
+def columns(job: Job, rows: Rows, matrix: npt.NDArray[Any]) -> tuple[Any, Any]:
+    """The table to write and its embedding column; matrix: (n, width), of the rows with a text."""
+    missing = np.fromiter((text is None for text in rows.texts), np.bool_, len(rows.texts))
     if job.settings.on_error == "null":
-        return rows.table, nullable_column(vectors.matrix, missing), counts
-    table = rows.table.filter(pa.array(~missing)) if missing.any() else rows.table
-    return table, embedding_column(vectors.matrix), counts
+        return rows.table, nullable_column(matrix, missing)
+    return chosen(rows.table, ~missing), embedding_column(matrix)
 
 
 def _refused(job: Job, part: Part, rows: Rows) -> list[dict[str, Any]]:

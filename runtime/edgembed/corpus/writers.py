@@ -13,6 +13,8 @@ from edgembed.corpus.arrow import pa, pa_csv, pq
 from edgembed.corpus.settings import EMBEDDING
 from edgembed.errors import ArgumentError
 
+_OURS = b"edgembed."
+
 
 def embedding_column(matrix: npt.NDArray[Any]) -> Any:
     """(n, width) as a column of fixed-size lists of the same numbers."""
@@ -34,14 +36,30 @@ def _flat(matrix: npt.NDArray[Any]) -> Any:
 
 
 def serialize(format_: str, table: Any, column: Any, about: Mapping[str, str]) -> Any:
-    """The bytes of a file with a table's columns and the embedding; about: Parquet's metadata."""
+    """The bytes of a file with a table's columns and the embedding; about: Parquet's metadata.
+
+    ArgumentError where the format has no place for a column.
+    """
     sink = pa.BufferOutputStream()
-    {"parquet": _parquet, "jsonl": _jsonl, "csv": _csv}[format_](sink, table, column, about)
+    try:
+        {"parquet": _parquet, "jsonl": _jsonl, "csv": _csv}[format_](sink, table, column, about)
+    except pa.ArrowException as error:
+        other = "jsonl" if format_ == "parquet" else "parquet"
+        raise ArgumentError(
+            f"a column of the input has no place in {format_} ({error}): take --format {other}"
+        ) from error
     return sink.getvalue()
 
 
+def check_format(format_: str, schema: Any) -> None:
+    """ArgumentError where the format has no place for a column: to know it before the work."""
+    serialize(format_, schema.empty_table(), embedding_column(np.zeros((0, 1), np.float32)), {})
+
+
 def _parquet(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
-    metadata = {**(table.schema.metadata or {}), **{f"edgembed.{k}": v for k, v in about.items()}}
+    # Of the input's keys not those of a run of ours: a reader would take the first of a name.
+    theirs = {k: v for k, v in (table.schema.metadata or {}).items() if not k.startswith(_OURS)}
+    metadata = {**theirs, **{_OURS + k.encode(): v for k, v in about.items()}}
     whole = table.append_column(EMBEDDING, column).replace_schema_metadata(metadata)
     numbers, floats = f"{EMBEDDING}.list.element", pa.types.is_floating(column.type.value_type)
     pq.write_table(
@@ -63,20 +81,21 @@ def _plain(table: Any) -> list[str]:
 def _jsonl(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
     del about
     for row, vector in zip(table.to_pylist(), _as_texts(column), strict=True):
-        fields = json.dumps(row, ensure_ascii=False, default=str)
+        fields = json.dumps(row, ensure_ascii=False, default=_text)
         comma = ", " if row else ""
         sink.write(f'{fields[:-1]}{comma}"{EMBEDDING}": {vector or "null"}}}\n'.encode())
 
 
+def _text(value: Any) -> str:
+    """What JSON has no value for: a date, a decimal."""
+    if isinstance(value, bytes):
+        raise ArgumentError("a column of bytes has no place in jsonl: take --format parquet")
+    return str(value)
+
+
 def _csv(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
     del about
-    whole = table.append_column(EMBEDDING, pa.array(_as_texts(column), pa.string()))
-    try:
-        pa_csv.write_csv(whole, sink)
-    except pa.ArrowException as error:
-        raise ArgumentError(
-            f"a column of the input has no place in a CSV file ({error}): take --format parquet"
-        ) from error
+    pa_csv.write_csv(table.append_column(EMBEDDING, pa.array(_as_texts(column), pa.string())), sink)
 
 
 def _as_texts(column: Any) -> list[str | None]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from edgembed.corpus.arrow import pa, pa_csv
 from edgembed.corpus.places import Place
-from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span, line_spans, texts_of
+from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span, check_names, line_spans, texts_of
 from edgembed.errors import ArgumentError
 
 _HEAD = 1 << 16  # bytes: most headers are shorter
+_MARK = b"\xef\xbb\xbf"  # a byte order mark is no part of the first name
 
 
 def layout(place: Place, files: Sequence[str], ask: Ask) -> Layout:
@@ -53,22 +54,35 @@ def _delimiter(file: str) -> str:
 
 def _header(place: Place, file: str) -> tuple[list[str], int]:
     """The columns' names, and where the records begin."""
-    with place.open(file) as stream:
-        _, size, _ = next(line_spans(stream, 1, True, _HEAD), (0, 0, 0))
-        head = stream.read_at(size, 0).removeprefix(b"\xef\xbb\xbf")
-    if not head.strip():
-        raise ArgumentError(f"{file} is empty: a header is needed")
+    head, end = _head(place, file)
     options = pa_csv.ParseOptions(delimiter=_delimiter(file), newlines_in_values=True)
-    names: list[str] = pa_csv.read_csv(pa.BufferReader(head), parse_options=options).schema.names
-    if len(set(names)) < len(names):
-        raise ArgumentError(f"{file} has two columns of one name: {', '.join(names)}")
-    return names, size
+    try:
+        found = pa_csv.read_csv(pa.BufferReader(head + b"\n"), parse_options=options)
+        names: list[str] = found.schema.names
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ArgumentError(
+            f"{file} has no header that can be read as UTF-8 ({error}): convert or repair it"
+        ) from error
+    check_names(names, file)
+    return names, end
+
+
+def _head(place: Place, file: str) -> tuple[bytes, int]:
+    """The first line that is not empty, and where it ends."""
+    with place.open(file) as stream:
+        begin = len(_MARK) if stream.read(len(_MARK)) == _MARK else 0
+        stream.seek(begin)
+        for start, size, _ in line_spans(stream, 1, _delimiter(file), _HEAD):
+            head = bytes(stream.read_at(size, begin + start))
+            if head.strip():
+                return head, begin + start + size
+    raise ArgumentError(f"{file} is empty: a header is needed")
 
 
 def _spans(place: Place, file: str, begin: int, rows: int) -> list[Span]:
     with place.open(file) as stream:
         stream.seek(begin)
-        found = list(line_spans(stream, rows, quoted=True))
+        found = list(line_spans(stream, rows, _delimiter(file)))
     return [Span(file, 0, 0, begin + start, size) for start, size, _ in found] or [
         Span(file, 0, 0, begin)
     ]
@@ -77,7 +91,7 @@ def _spans(place: Place, file: str, begin: int, rows: int) -> list[Span]:
 def _parse(place: Place, span: Span, names: list[str], kinds: dict[str, Any]) -> Any:
     with place.open(span.file) as stream:
         raw = stream.read_at(span.size, span.start)
-    if not raw:
+    if not raw.strip(b"\r\n"):  # pyarrow takes an empty line for no record
         return pa.schema([(name, kinds.get(name, pa.null())) for name in names]).empty_table()
     try:
         return pa_csv.read_csv(

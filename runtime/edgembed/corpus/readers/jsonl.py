@@ -63,7 +63,7 @@ def _repaired(value: Any) -> Any:
 
 def _line_spans(place: Place, file: str, rows: int) -> list[tuple[int, int, int]]:
     with place.open(file) as stream:
-        return list(line_spans(stream, rows, quoted=False))
+        return list(line_spans(stream, rows))
 
 
 def _lines(place: Place, span: Span) -> Iterator[_Line]:

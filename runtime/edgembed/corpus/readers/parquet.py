@@ -7,7 +7,7 @@ from typing import Any
 
 from edgembed.corpus.arrow import pa, pq
 from edgembed.corpus.places import Place
-from edgembed.corpus.readers.spans import SPAN_BYTES, Ask, Layout, Rows, Span, texts_of
+from edgembed.corpus.readers.spans import SPAN_BYTES, Ask, Layout, Rows, Span, check_names, texts_of
 from edgembed.errors import ArgumentError
 
 
@@ -68,6 +68,7 @@ def _batches(opened: Any, span: Span) -> Iterator[Any]:
 
 
 def _check_text(schema: Any, text: str, file: str) -> None:
+    check_names(schema.names, file)
     if text not in schema.names:
         raise ArgumentError(
             f"{file} has no column {text!r}, only {', '.join(schema.names)}: name the texts with "

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edgembed.corpus.arrow import pa
+from edgembed.errors import ArgumentError
 from edgembed.unicode import is_encodable
 
 # Bytes of input that one part may hold, so that long rows do not make a part larger than memory.
 SPAN_BYTES = 32 << 20
 _BLOCK = 16 << 20
+_LF, _CR, _QUOTE = b'\n\r"'
 
 
 class Span(NamedTuple):
@@ -49,6 +52,12 @@ class Rows(NamedTuple):
     table: Any
     texts: list[str | None]
     reasons: dict[int, str]
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """ArgumentError where two columns have one name."""
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"{file} has two columns of one name: {', '.join(names)}")
 
 
 def texts_of(column: Any) -> tuple[list[str | None], dict[int, str]]:
@@ -90,15 +99,20 @@ def _decoded(raw: bytes | None) -> str | bytes | None:
 
 
 def line_spans(
-    stream: Any, rows: int, quoted: bool, at_once: int = _BLOCK
+    stream: Any, rows: int, delimiter: str | None = None, at_once: int = _BLOCK
 ) -> Iterator[tuple[int, int, int]]:
     """(start, bytes, line ends) of runs of whole lines: `rows` lines, SPAN_BYTES at most.
 
-    quoted: a line end between double quotes is none (CSV, where a quote inside is doubled).
-    at_once: bytes to read at a time.
+    delimiter: of a CSV file, where a line end in a quoted field is none, and a carriage return
+    alone is one. None: line feeds end lines. at_once: bytes to read at a time.
     """
+    ends = (
+        _line_ends(stream, at_once)
+        if delimiter is None
+        else _record_ends(stream, ord(delimiter), at_once)
+    )
     start = count = last = 0
-    for end in _line_ends(stream, quoted, at_once):
+    for end in ends:
         if count == rows or (count and end - start > SPAN_BYTES):
             yield start, last - start, count
             start, count = last, 0
@@ -107,18 +121,62 @@ def line_spans(
         yield start, last - start, count
 
 
-def _line_ends(stream: Any, quoted: bool, at_once: int) -> Iterator[int]:
+def _line_ends(stream: Any, at_once: int) -> Iterator[int]:
     """Where each line ends, its end included; the last one may have none."""
-    parity = offset = last = 0
+    offset = last = 0
     while block := stream.read(at_once):
+        for last in (np.flatnonzero(np.frombuffer(block, np.uint8) == _LF) + offset + 1).tolist():
+            yield last
+        offset += len(block)
+    if offset > last:
+        yield offset
+
+
+def _record_ends(stream: Any, delimiter: int, at_once: int) -> Iterator[int]:
+    """As _line_ends, of records as pyarrow reads them."""
+    quotes = _Quotes(delimiter)
+    offset = last = 0
+    while block := stream.read(at_once):
+        while block.endswith(b"\r") and (more := stream.read(1)):  # a line feed may follow
+            block += more
         data = np.frombuffer(block, np.uint8)
-        is_end = data == 10
-        if quoted:
-            inside = (np.cumsum(data == 34) + parity) & 1
-            parity = int(inside[-1])
-            is_end &= inside == 0
+        alone = (data == _CR) & (np.append(data[1:], 0) != _LF)
+        is_end = ((data == _LF) | alone) & ~quotes.inside(data)
         for last in (np.flatnonzero(is_end) + offset + 1).tolist():
             yield last
         offset += len(data)
     if offset > last:
         yield offset
+
+
+class _Quotes:
+    """Which bytes are in quoted fields, block after block.
+
+    A quote opens a field only where the field begins, and again right behind the one that closed
+    it; elsewhere it is a character like any other (5" pipe).
+    """
+
+    def __init__(self, delimiter: int) -> None:
+        """Before the first byte."""
+        self._begins = (_LF, _CR, delimiter)
+        self._inside, self._before, self._closed = False, _LF, False
+
+    def inside(self, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """For each byte of the next block, whether it is in a quoted field; shape as data's."""
+        before = np.concatenate([[self._before], data[:-1]])
+        places = np.flatnonzero(data == _QUOTE)
+        closed = -1 if self._closed else -2
+        change, start = np.zeros(len(data), np.int8), self._inside
+        for place, first in zip(
+            places.tolist(), np.isin(before[places], self._begins).tolist(), strict=True
+        ):
+            if self._inside:
+                self._inside, closed = False, place
+            elif first or place == closed + 1:
+                self._inside = True
+            else:
+                continue
+            change[place] = 1
+        self._before, self._closed = int(data[-1]), closed == len(data) - 1
+        inside: npt.NDArray[np.bool_] = ((np.cumsum(change) + start) & 1).astype(np.bool_)
+        return inside
