@@ -205,9 +205,7 @@ def test_or_end_the_run(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text(bundle: Path, tmp_path: Path) -> None:
-    # What other writers put into a column of strings: pyarrow looks at no byte of it.
-    raw = pa.array([b"good", b"\xff\xfe", "\ud800".encode("utf-8", "surrogatepass"), b"fine"])
-    text = pa.Array.from_buffers(pa.string(), 4, raw.buffers())
+    text = no_utf8(b"good", b"\xff\xfe", "\ud800".encode("utf-8", "surrogatepass"), b"fine")
     pq.write_table(pa.table({"text": text}), tmp_path / "in.parquet")
     report = embed(bundle, tmp_path / "in.parquet", tmp_path / "out")
     assert report.totals[:3] == (4, 2, 2)
@@ -215,6 +213,44 @@ def test_bytes_that_are_no_text(bundle: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         vectors(output(tmp_path / "out")), expected(bundle, ["good", "fine"])
     )
+
+
+def no_utf8(*texts: bytes) -> pa.Array:
+    """A column of strings as other writers may leave it: pyarrow looks at no byte of it."""
+    return pa.Array.from_buffers(pa.string(), len(texts), pa.array(texts).buffers())
+
+
+@pytest.mark.parametrize("format_", ["parquet", "jsonl", "csv"])
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_what_is_no_text_is_kept_as_null(
+    bundle: Path, tmp_path: Path, format_: str, kind: str
+) -> None:
+    texts, source = (b"good", b"\xff\xfe", b"fine"), tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": no_utf8(*texts)}), source)
+    if kind == "csv":
+        source = tmp_path / "in.csv"
+        source.write_bytes(b"\n".join((b"text", *texts)))
+    embed(bundle, source, tmp_path / "out", on_error="null", format=format_)
+    assert [row["reason"] for row in refused(tmp_path / "out")] == ["not UTF-8"]
+    written = tmp_path / "out" / f"part-000000.{format_}"
+    if format_ == "jsonl":
+        got = [json.loads(line)["text"] for line in written.read_text("utf-8").splitlines()]
+    elif format_ == "csv":
+        got = [row["text"] or None for row in pa.csv.read_csv(written).to_pylist()]
+    else:
+        got = pq.read_table(written).column("text").to_pylist()
+    assert got == ["good", None, "fine"]
+
+
+def test_other_columns_that_are_not_utf8(bundle: Path, tmp_path: Path) -> None:
+    table = pa.table({"text": [None, "a"], "id": no_utf8(b"\xffx", b"\xff")})
+    pq.write_table(table, tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "out", key="id")
+    assert [row["key"] for row in refused(tmp_path / "out")] == ["\ufffdx"]
+    raw = output(tmp_path / "out").column("id").cast(pa.binary()).to_pylist()
+    assert raw == [b"\xff"]  # as it was
+    with pytest.raises(ArgumentError, match="no place in jsonl"):
+        embed(bundle, tmp_path / "in.parquet", tmp_path / "jsonl", format="jsonl")
 
 
 @pytest.mark.parametrize("rows", [0, 3])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgembed.corpus import state
-from edgembed.corpus.arrow import chosen
+from edgembed.corpus.arrow import chosen, pa
 from edgembed.corpus.halt import never
 from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
@@ -119,9 +119,17 @@ def _refused(job: Job, part: Part, rows: Rows) -> list[dict[str, Any]]:
     for i, reason in sorted(rows.reasons.items()):
         entry = {"file": part.span.file, "row": part.span.first + i, "reason": reason}
         if job.settings.key is not None:
-            entry["key"] = rows.table.column(job.settings.key)[i].as_py()
+            entry["key"] = _readable(rows.table.column(job.settings.key)[i])
         entries.append(entry)
     return entries
+
+
+def _readable(value: Any) -> Any:
+    """A value as Python has it; of a text that is not UTF-8 what can be read of it."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return value.cast(pa.binary()).as_py().decode("utf-8", "replace")
 
 
 def _where(entry: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def serialize(format_: str, table: Any, column: Any, about: Mapping[str, str]) -
     sink = pa.BufferOutputStream()
     try:
         {"parquet": _parquet, "jsonl": _jsonl, "csv": _csv}[format_](sink, table, column, about)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         other = "jsonl" if format_ == "parquet" else "parquet"
         raise ArgumentError(
             f"a column of the input has no place in {format_} ({error}): take --format {other}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgembed.corpus.arrow import pa, pa_csv
 from edgembed.corpus.places import Place
-from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span, check_names, line_spans, texts_of
+from edgembed.corpus.readers.spans import Ask, Layout, Rows, Span, check_names, line_spans, rows_of
 from edgembed.errors import ArgumentError
 
 _HEAD = 1 << 16  # bytes: most headers are shorter
@@ -44,8 +44,7 @@ def read(place: Place, span: Span, text: str, schema: Any) -> Rows:
             table = table.append_column(name, pa.nulls(len(table), kinds[name]))
     table = table.select(schema.names)
     _check_utf8(table.drop_columns([text]), span.file)
-    texts, reasons = texts_of(table.column(text))
-    return Rows(table, texts, reasons)
+    return rows_of(table, text)
 
 
 def _delimiter(file: str) -> str:

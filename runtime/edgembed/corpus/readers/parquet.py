@@ -7,7 +7,7 @@ from typing import Any
 
 from edgembed.corpus.arrow import pa, pq
 from edgembed.corpus.places import Place
-from edgembed.corpus.readers.spans import SPAN_BYTES, Ask, Layout, Rows, Span, check_names, texts_of
+from edgembed.corpus.readers.spans import SPAN_BYTES, Ask, Layout, Rows, Span, check_names, rows_of
 from edgembed.errors import ArgumentError
 
 
@@ -34,8 +34,7 @@ def read(place: Place, span: Span, text: str, schema: Any) -> Rows:
     with place.open(span.file) as stream:
         opened = _open(stream, span.file)
         table = pa.Table.from_batches(_batches(opened, span), opened.schema_arrow)
-    texts, reasons = texts_of(table.column(text))
-    return Rows(table, texts, reasons)
+    return rows_of(table, text)
 
 
 def _open(stream: Any, file: str) -> Any:

@@ -15,6 +15,7 @@ from edgembed.unicode import is_encodable
 # Bytes of input that one part may hold, so that long rows do not make a part larger than memory.
 SPAN_BYTES = 32 << 20
 _BLOCK = 16 << 20
+_NULL = "null"
 _LF, _CR, _QUOTE = b'\n\r"'
 
 
@@ -60,7 +61,17 @@ def check_names(names: Sequence[str], file: str) -> None:
         raise ArgumentError(f"{file} has two columns of one name: {', '.join(names)}")
 
 
-def texts_of(column: Any) -> tuple[list[str | None], dict[int, str]]:
+def rows_of(table: Any, text: str) -> Rows:
+    """A span's rows by its table, where what is no valid text becomes null: none could read it."""
+    position = table.schema.get_field_index(text)
+    texts, reasons = _texts_of(table.column(position))
+    if any(why != _NULL for why in reasons.values()):
+        field = table.schema.field(position).with_nullable(True)
+        table = table.set_column(position, field, pa.array(texts, field.type))
+    return Rows(table, texts, reasons)
+
+
+def _texts_of(column: Any) -> tuple[list[str | None], dict[int, str]]:
     """The texts of a column of strings, and which rows have none that can be embedded."""
     if pa.types.is_null(column.type):
         values: list[Any] = [None] * len(column)
@@ -80,7 +91,7 @@ def checked(values: list[Any]) -> tuple[list[str | None], dict[int, str]]:
 
 def _reason(value: Any) -> str | None:
     if value is None:
-        return "null"
+        return _NULL
     if isinstance(value, bytes):
         return "not UTF-8"
     if not isinstance(value, str):
