@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from edgembed.server import log
 from edgembed.server.metrics import Metrics
 from edgembed.server.pages import pages
-from edgembed.service.errors import GONE, ServiceError
+from edgembed.service.errors import GONE, ServiceError, given_up
 from edgembed.service.exchange import Exchange, check_size
 from edgembed.service.service import Service
 
@@ -73,6 +73,8 @@ class _Endpoint:
             exchange.refuse(error)
         except ClientDisconnect:
             exchange.refuse(ServiceError(GONE, "the client has gone"))
+        except asyncio.CancelledError:  # uvicorn waits no longer: see run
+            exchange.refuse(given_up())
 
     async def _body(self, request: Request) -> bytes:
         chunks, size = [], 0
