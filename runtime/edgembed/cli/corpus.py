@@ -109,9 +109,11 @@ def run(args: argparse.Namespace) -> int:
 def _settings(args: argparse.Namespace) -> Settings:
     from pathlib import Path
 
+    from edgembed.bundle import Bundle
     from edgembed.corpus.model import shared_model
     from edgembed.corpus.settings import Settings
 
+    Bundle.open(args.bundle, args.public_key)  # only to refuse what is not signed with that key
     folder = str(Path(args.bundle).absolute())
     prompt = prompt_argument(shared_model(folder, args.dtype, "warn", args.cache), args.prompt)
     names = ("text", "key", "precision", "truncate_dim", "on_error", "format", "part_rows")
