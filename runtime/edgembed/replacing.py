@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,19 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None and error.errno is not None:
             error.filename = str(path)
         raise
+
+
+def check_place(path: Path) -> None:
+    """OSError naming `path` where no file can stand there: to be known before hours of work."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        handle, name = _beside(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    os.close(handle)
+    Path(name).unlink(missing_ok=True)  # another writer may have swept it away
 
 
 @contextlib.contextmanager
