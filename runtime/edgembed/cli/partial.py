@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from edgembed.errors import ArgumentError
-from edgembed.replacing import naming
+from edgembed.replacing import naming, replacing
 
 if TYPE_CHECKING:
     from edgembed.pooling import Float32
@@ -61,17 +60,9 @@ class Partial:
 
     def publish(self, write: Callable[[BinaryIO, Float32], None]) -> None:
         """Write the output from all vectors, (n, dim), put it in its place, and clean up."""
-        new = self._path.with_name(self._path.name + ".new")
-        try:
-            with naming(new), new.open("wb") as stream:
-                write(stream, self._vectors())
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(self._out)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-        self._path.unlink()
+        with replacing(self._out) as stream:
+            write(stream, self._vectors())
+        self._path.unlink(missing_ok=True)  # another process of the same run may have been first
 
     def _left(self) -> bytes:
         try:
