@@ -31,7 +31,11 @@ def application(service: Service, cors_origins: Sequence[str] = ()) -> ASGIApp:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     cors = Middleware(
-        CORSMiddleware, allow_origins=cors_origins, allow_methods=["*"], allow_headers=["*"]
+        CORSMiddleware,
+        allow_origins=cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["*"],  # x-truncated-texts and retry-after are for pages, too
     )
     return Starlette(
         routes=[
