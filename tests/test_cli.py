@@ -183,7 +183,6 @@ def test_an_output_that_was_there_survives_an_error(frida: Path, tmp_path: Path)
     out = tmp_path / "folder" / "out.jsonl"
     out.parent.mkdir()
     out.write_text("mine")
-    # Found out only when the output is being written: the field is in the output's way.
     raw = b'{"t": "a", "embedding": 1}\n'
     done = run("encode", frida, "--field", "t", "-o", out, stdin=raw, check=False)
     assert done.returncode == 2
@@ -192,15 +191,61 @@ def test_an_output_that_was_there_survives_an_error(frida: Path, tmp_path: Path)
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_rows_that_are_no_table_are_an_error_not_a_traceback(frida: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"t": "a", "x": 1}\n{"t": "b", "x": {"y": []}}\n',
+        b'{"t": "a", "x": {}}\n',
+        b'{"t": "a", "x": 99999999999999999999}\n',
+        b'{"t": "a", "x": "\\ud800"}\n',
+    ],
+)
+def test_rows_that_are_no_table_are_refused_before_they_are_embedded(
+    frida: Path, tmp_path: Path, raw: bytes
+) -> None:
     out = tmp_path / "folder" / "out.parquet"
     out.parent.mkdir()
-    raw = b'{"t": "a", "x": 1}\n{"t": "b", "x": {"y": []}}\n'
     done = run("encode", frida, "--field", "t", "-o", out, stdin=raw, check=False)
-    assert done.returncode in (1, 2)
-    assert done.stderr.splitlines()[-1].startswith(b"edgembed: ")
-    assert b"Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"edgembed: the input's fields do not make a table (")
+    assert done.stderr.count(b"\n") == 1  # the model, which tells its prompt, is not there yet
     assert list(out.parent.iterdir()) == []
+
+
+def test_parquet_without_the_extra_is_refused_before_anything_is_embedded(
+    frida: Path, tmp_path: Path
+) -> None:
+    hidden = "import sys; sys.modules['pyarrow'] = None; " + MAIN
+    done = python("-c", hidden, "encode", frida, "-o", tmp_path / "out.parquet", stdin=b"a")
+    assert done.returncode == 1
+    assert done.stderr.decode() == "edgembed: Parquet needs: pip install 'edgembed[parquet]'\n"
+
+
+def test_fields_that_only_some_rows_have(frida: Path, tmp_path: Path) -> None:
+    rows = [{"t": "a"}, {"t": "b", "x": 5}, {"t": "c", "y": "\ud800"}]
+    raw = "\n".join(map(json.dumps, rows)).encode()
+    jsonl, parquet = tmp_path / "out.jsonl", tmp_path / "out.parquet"
+    run("encode", frida, "--field", "t", "-o", jsonl, stdin=raw)
+    own = [json.loads(line) for line in jsonl.read_text(encoding="utf-8").splitlines()]
+    assert [{k: v for k, v in row.items() if k != "embedding"} for row in own] == rows
+    run("encode", frida, "--field", "t", "-o", parquet, stdin=raw.replace(b"\\ud800", b"z"))
+    table = pq.read_table(parquet)
+    assert table["x"].to_pylist() == [None, 5, None]
+    assert table["y"].to_pylist() == [None, None, "z"]
+
+
+@pytest.mark.parametrize("out", ["absent/out.npy", "folder.npy"])
+def test_an_output_that_cannot_be_is_refused_before_anything_is_embedded(
+    frida: Path, tmp_path: Path, out: str
+) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    raw = b'{"t": "\\ud800"}\n'  # which would be found out then
+    target = tmp_path / out
+    done = run("encode", frida, "--field", "t", "-o", target, stdin=raw, check=False)
+    assert done.returncode == 1
+    said = done.stderr.decode().splitlines()[-1]
+    assert said.endswith(f"directory: '{target}'")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.npy"]
 
 
 @pytest.mark.parametrize("ending", ["npy", "jsonl", "parquet"])

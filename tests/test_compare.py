@@ -109,6 +109,15 @@ def test_other_models_are_other_spaces(
     assert "not one vector space" in target.read_text(encoding="utf-8")
 
 
+def test_a_page_that_cannot_be_written_is_refused_first(
+    bundles: Path, labelled: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target, bundle = tmp_path / "absent" / "page.html", bundles / "tiny-cls"
+    wrong = ["--prompt", "\ud800"]  # found out when the texts are embedded
+    code, _, said = run(capsys, bundle, bundle, "--pairs", labelled, "--html", target, *wrong)
+    assert (code, str(target) in said) == (1, True)
+
+
 def made(texts: list[str], **pairs: Any) -> str:
     random = np.random.default_rng(0)
     a = random.normal(size=(len(texts), 8)).astype(np.float32)

@@ -43,6 +43,23 @@ def test_an_error_is_raised_and_what_has_not_begun_never_does() -> None:
     assert len(done) < 10
 
 
+def test_a_limit_of_threads_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def start_two(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    with pytest.raises(RuntimeError):
+        Crew(3)
+    for thread in started:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 def test_an_interrupt_ends_the_command(bundles: Path, tmp_path: Path) -> None:
     """Many short items: an executor of concurrent.futures hangs in one of a few dozen."""
     texts = tmp_path / "texts.txt"

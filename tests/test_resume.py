@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 
 from edgembed import Embedder
+from edgembed.cli.partial import Partial
 from support import python
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
@@ -57,9 +59,11 @@ def until(vectors, count):
             kill()
         yield vector
 
-when, extend = sys.argv[1], partial.Partial.extend
+when, extend, unlink = sys.argv[1], partial.Partial.extend, Path.unlink
 if when.isdigit():
     partial.Partial.extend = lambda self, vectors: extend(self, until(vectors, int(when)))
+elif when == "unlink":
+    Path.unlink = lambda self, **_: kill() if self.suffix == ".partial" else unlink(self)
 else:
     setattr(os if when == "fsync" else Path, when, kill_at_the_last if when == "unlink" else kill)
 sys.exit(main(sys.argv[2:]))
@@ -124,6 +128,24 @@ def test_killed_after_any_byte(frida: Path, few: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         np.testing.assert_array_equal(np.load(out), expected)
         assert not out.with_name("out.npy.partial").exists()
+
+
+def test_two_processes_of_one_run(tmp_path: Path) -> None:
+    """The second one begins to publish, and is done, while the first one writes its output."""
+    out, wanted = tmp_path / "out", np.arange(12, dtype=np.float32).reshape(3, 4)
+    first, second = (Partial(out, {"a": 1}, 4) for _ in range(2))
+    first.extend(wanted)
+
+    def write(stream: BinaryIO, vectors: np.ndarray) -> None:
+        stream.write(vectors[:1].tobytes())
+        if not out.exists():
+            second.publish(lambda own, all_: own.write(all_.tobytes()))  # type: ignore[arg-type]
+        assert out.read_bytes() == wanted.tobytes()
+        stream.write(vectors[1:].tobytes())
+
+    first.publish(write)
+    assert out.read_bytes() == wanted.tobytes()
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_rows_that_are_there_are_not_computed_again(frida: Path, few: Path, tmp_path: Path) -> None:

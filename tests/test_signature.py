@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import cli_page
 from edgembed import Embedder
 from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError, IntegrityError
@@ -103,12 +104,26 @@ def test_signing_with_a_public_key(bundle_copy: Path, signing_keys: tuple[Path, 
     assert not list(bundle_copy.glob(f"*{NAME}*"))
 
 
-def test_info_and_doctor(signed: Path, signing_keys: tuple[Path, Path], tmp_path: Path) -> None:
+def test_every_command_that_takes_a_key(
+    signed: Path, signing_keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "a"}\n')
     good, other = signing_keys[1], write_keys(tmp_path, "other")[1]
     done = edgembed("info", signed, "--verify", "--public-key", good)
     assert done.returncode == 0
     assert b"manifest.json is signed" in done.stdout
-    for command in (["info", signed], ["doctor", signed]):
+    commands = {
+        "info": ["info", signed],
+        "doctor": ["doctor", signed],
+        "encode": ["encode", signed, texts],
+        "similarity": ["similarity", signed, "a", "b"],
+        "corpus": ["corpus", signed, texts, tmp_path / "out", "--dry-run"],
+    }
+    assert set(commands) == {
+        name for name, own in cli_page.commands().items() if "--public-key" in own.format_help()
+    }
+    for command in commands.values():
         assert edgembed(*command, "--public-key", good).returncode == 0
         done = edgembed(*command, "--public-key", other)
         assert done.returncode == 1

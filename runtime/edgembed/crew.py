@@ -32,7 +32,7 @@ class Crew:
     """`count` threads. To be closed, which waits for the items that are under way."""
 
     def __init__(self, count: int) -> None:
-        """RuntimeError where no thread can be started any more, at the interpreter's end."""
+        """RuntimeError where no more threads can be started: by a limit, or as all is ending."""
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._done: SimpleQueue[_Done] = SimpleQueue()
         # Daemons, because the interpreter's end waits for runs and for nothing else (see forks).
@@ -40,8 +40,12 @@ class Crew:
             Thread(target=self._work, name=f"edgembed_{number}", daemon=True)
             for number in range(count)
         ]
-        for thread in self._threads:
-            thread.start()
+        for started, thread in enumerate(self._threads):
+            try:
+                thread.start()
+            except RuntimeError:  # who has begun would wait for ever, and keep its place
+                self._dismiss(started)
+                raise
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """function(item) for each, in order; the first error that arrives ends it."""
@@ -62,10 +66,13 @@ class Crew:
             while True:
                 self._jobs.get_nowait()
         except Empty:
-            for _ in self._threads:
-                self._jobs.put(None)
+            self._dismiss(len(self._threads))
         for thread in self._threads:
             thread.join()
+
+    def _dismiss(self, count: int) -> None:
+        for _ in range(count):
+            self._jobs.put(None)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -139,7 +139,7 @@ class Engine:
             return
         try:
             crew = Crew(workers)
-        except RuntimeError:  # the interpreter is ending
+        except RuntimeError:  # there can be no more threads
             yield from self._in_chunks(texts, _Job(1, skip, keep), 1, map)
             return
         try:

@@ -28,6 +28,15 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def check_place(path: Path) -> None:
+    """OSError naming `path` where no file can stand there: to be known before hours of work."""
+    if _takes_bytes(path):
+        return
+    handle, new = _beside(path.resolve())
+    os.close(handle)
+    new.unlink(missing_ok=True)  # another writer may have swept it away
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace else.
@@ -37,13 +46,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     replaced; a device or a pipe is no file that could be replaced, and is written to.
     IsADirectoryError where a folder stands there.
     """
-    mode = _mode(path)
-    if mode is not None and not stat.S_ISREG(mode):
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if _takes_bytes(path):
         with naming(path), path.open("wb") as stream:
             yield stream
         return
+    mode = _mode(path)
     path = path.resolve()
     handle, new = _beside(path)
     try:
@@ -67,6 +74,16 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except FileNotFoundError:
         return None
+
+
+def _takes_bytes(path: Path) -> bool:
+    """Whether a device or a pipe stands there. IsADirectoryError for a folder."""
+    mode = _mode(path)
+    if mode is None or stat.S_ISREG(mode):
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return True
 
 
 def _beside(path: Path) -> tuple[int, Path]:

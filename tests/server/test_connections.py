@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from serving import Server, talk
+from serving import MAIN, Server, talk
 
 BODY = b'{"inputs": "a"}'
 HEAD = b"POST /embed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -108,6 +108,26 @@ def test_blank_lines_do_not_keep_the_connection(impatient: Server) -> None:
     assert b"HTTP/1.1 408 " in received
 
 
+HASTY = """
+import uvicorn
+config = uvicorn.Config
+uvicorn.Config = lambda *args, **more: config(*args, **more | {"timeout_keep_alive": 1})
+"""
+
+
+def test_a_refusal_before_its_body_does_not_keep_the_connection(
+    start: Callable[..., Any], frida: Path
+) -> None:
+    """Nor does it end it: the next request on it is answered."""
+    length = b"content-length: 15\r\n\r\n"
+    refused = HEAD.replace(b"/embed", b"/absent") + length
+    with start(frida, main=HASTY + MAIN) as server:
+        received = talk(server, refused, BODY, HEAD + length + BODY)
+        assert received.startswith(b"HTTP/1.1 404 ")
+        assert b"HTTP/1.1 200 " in received
+        assert talk(server, refused, BODY).count(b"HTTP/1.1 ") == 1
+
+
 @pytest.fixture(scope="module")
 def wordy(start: Callable[..., Any], bundles: Path) -> Iterator[Server]:
     """Its answers are of megabytes, more than the sockets' buffers take."""
@@ -117,18 +137,23 @@ def wordy(start: Callable[..., Any], bundles: Path) -> Iterator[Server]:
 
 def ask_for_megabytes(server: Server) -> tuple[socket.socket, int]:
     """A connection with an answer that has begun, and the bytes that it will have."""
-    body = json.dumps({"inputs": ["one two three four five six seven " * 40] * 8}).encode()
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(20)
     connection.connect(server.address)
+    return connection, ask_for_vectors(connection, 8)
+
+
+def ask_for_vectors(connection: socket.socket, texts: int) -> int:
+    """Ask for those of all tokens; waits for the answer's head, and gives the answer's bytes."""
+    body = json.dumps({"inputs": ["one two three four five six seven " * 40] * texts}).encode()
     head = HEAD.replace(b"/embed", b"/embed_all")
     connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
     begun = connection.recv(2048, socket.MSG_PEEK | socket.MSG_WAITALL)
     head, _, _ = begun.partition(b"\r\n\r\n")
     found = re.search(rb"content-length: (\d+)", head)
     assert found is not None
-    return connection, len(head) + 4 + int(found[1])
+    return len(head) + 4 + int(found[1])
 
 
 def test_an_answer_that_is_not_read_is_given_up(wordy: Server) -> None:
@@ -159,6 +184,23 @@ def test_an_answer_that_is_read_slowly_comes_whole(wordy: Server) -> None:
             if time.monotonic() - began < 3:  # for several times as long as a request may take
                 time.sleep(0.05)
     assert received == size
+
+
+def test_a_longer_answer_after_another_comes_whole(
+    start: Callable[..., Any], bundles: Path
+) -> None:
+    """What is unsent of it is no sign that nothing was taken of the one before."""
+    with (
+        start(bundles / "minilm", "--request-timeout", "4") as server,
+        socket.create_connection(server.address, timeout=20) as connection,
+    ):
+        for texts, pause in ((5, 0.0), (16, 0.02)):  # the second one while the clock of the first
+            size = ask_for_vectors(connection, texts)  # runs out
+            while size:
+                chunk = connection.recv(min(65536, size))
+                assert chunk, f"ended {size} bytes before the end"
+                size -= len(chunk)
+                time.sleep(pause)
 
 
 def test_a_client_that_goes_away_leaves_no_work(start: Callable[..., Any], bundles: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -59,6 +60,46 @@ def test_resting_and_unfinished_connections_do_not_hold_it_up(
         with resting, unfinished:
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(5) == 0
+
+
+def test_a_request_that_does_not_come_to_its_end_is_refused(
+    start: Callable[..., Any], frida: Path
+) -> None:
+    with (
+        start(frida, "--drain-time", "0.1") as server,
+        socket.create_connection(server.address, timeout=20) as connection,
+    ):
+        connection.sendall(b"POST /embed HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n{")
+        assert server.get("/health").status == 200
+        server.process.send_signal(signal.SIGTERM)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+        _refused(received)
+        assert server.process.wait(5) == 0
+        assert not any("ASGI" in line for line in server.lines)
+
+
+def test_a_second_interrupt_ends_it_at_once(start: Callable[..., Any], bundles: Path) -> None:
+    body = json.dumps({"inputs": [WORDS * 4] * 2000}).encode()  # minutes of work
+    limits = {"PAYLOAD_LIMIT": "10000000", "MAX_CLIENT_BATCH_SIZE": "2000"}
+    with (
+        start(bundles / "minilm", "--drain-time", "60", **limits) as server,
+        socket.create_connection(server.address, timeout=20) as connection,
+    ):
+        head = b"POST /embed HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+        while not in_work(server):
+            time.sleep(0.01)
+        for _ in range(2):
+            server.process.send_signal(signal.SIGINT)
+            time.sleep(0.5)  # two at once are one
+        _refused(b"".join(iter(lambda: connection.recv(65536), b"")))
+        assert server.process.wait(15) == 0
+
+
+def _refused(received: bytes) -> None:
+    assert received.startswith(b"HTTP/1.1 503 "), received
+    assert b"\r\nretry-after: 1\r\n" in received
+    assert b'"error_type":"Unhealthy"' in received
 
 
 EARLY = """

@@ -108,6 +108,7 @@ def test_it_listens_on_this_machine_only(
         (["--default-prompt-name", "nobody"], {}, "nobody"),
         (["--max-batch-tokens", "3"], {}, "max_batch_tokens 3"),
         (["--host", "256.1.1.1"], {}, "cannot listen on 256.1.1.1"),
+        (["--host", "ü" * 70], {}, "cannot listen on ü"),
         (["--host", ""], {}, "--host=''"),
         ([], {"EDGEMBED_HOST": " "}, "EDGEMBED_HOST=' '"),
     ],

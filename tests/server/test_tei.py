@@ -73,8 +73,15 @@ def test_similarity(server: Server, model: Embedder) -> None:
     np.testing.assert_allclose(
         server.post("/similarity", named).json, vectors @ vectors[0], rtol=0, atol=1e-6
     )
-    request["inputs"]["sentences"] = []
-    refusal(server.post("/similarity", request), 400, "Empty")
+    for source, sentences, named_so in (
+        ("a", [], "inputs.sentences"),
+        ("a", ["b", ""], "inputs.sentences[1]"),
+        ("", ["b"], "inputs.source_sentence"),
+    ):
+        inputs = {"source_sentence": source, "sentences": sentences}
+        answer = server.post("/similarity", {"inputs": inputs})
+        refusal(answer, 400, "Empty")
+        assert answer.json["error"] == f"`{named_so}` cannot be empty"
 
 
 @pytest.mark.parametrize("text", [TEXTS[0], LONG, "a [SEP] b", "emoji 😀👍🏽 — «кавычки»"])

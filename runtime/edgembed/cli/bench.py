@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
 
 from edgembed.cli.options import Commands, add_command
-from edgembed.replacing import replacing
+from edgembed.replacing import check_place, replacing
 
 
 def add(commands: Commands) -> None:
@@ -45,12 +43,12 @@ def run(args: argparse.Namespace) -> int:
 
     dtypes = args.dtype.split(",") if args.dtype else ()
     bench = Bench(Path(args.bundle), dtypes, args.threads, args.seconds, _say)
-    with ExitStack() as stack:  # a FILE that cannot be written is an error before the measuring
-        stream: BinaryIO | None = None
-        if args.json not in (None, "-"):
-            stream = stack.enter_context(replacing(Path(args.json)))
-        report = bench.run()
-        if stream:
+    to_file = args.json not in (None, "-")
+    if to_file:
+        check_place(Path(args.json))
+    report = bench.run()
+    if to_file:
+        with replacing(Path(args.json)) as stream:
             stream.write(_json(report))
     print(_json(report).decode(), end="") if args.json == "-" else print("\n".join(lines(report)))
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.options import Commands
-from edgembed.replacing import replacing
+from edgembed.replacing import check_place, replacing
 
 if TYPE_CHECKING:
     from edgembed.compare.measure import Comparison
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     from edgembed.compare.sides import Options, open_side
 
     corpus = read_corpus(args.pairs)
+    if args.html:
+        check_place(args.html)
     options = Options(args.threads)
     a, b = (open_side(spec, options) for spec in (args.a, args.b))
     names = (a.name, b.name) if a.name != b.name else (f"A: {a.name}", f"B: {b.name}")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.inputs import Record, read_records
 from edgembed.cli.options import Commands, add_command, add_model_options, load, prompt_argument
-from edgembed.cli.outputs import FORMATS, check_fields, write
+from edgembed.cli.outputs import FORMATS, check, write
 from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
-from edgembed.replacing import replacing
+from edgembed.replacing import check_place, replacing
 
 if TYPE_CHECKING:
     from edgembed import Embedder
@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
         )
     told = _left_out if args.skip_bad else None
     records = read_records(args.file, args.field, told)
-    check_fields(format_, records)
+    check(format_, records)
+    if to_file:
+        check_place(Path(args.output))
     model = load(args)
     prompt = prompt_argument(model, args.prompt)
     if args.resume:

@@ -62,7 +62,7 @@ class Partial:
         """Write the output from all vectors, (n, dim), put it in its place, and clean up."""
         with replacing(self._out) as stream:
             write(stream, self._vectors())
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)  # another process of the same run may have been first
 
     def _left(self) -> bytes:
         try:

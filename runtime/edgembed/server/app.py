@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from edgembed.server import log
 from edgembed.server.metrics import Metrics
 from edgembed.server.pages import pages
-from edgembed.service.errors import GONE, ServiceError
+from edgembed.service.errors import GONE, ServiceError, given_up
 from edgembed.service.exchange import Exchange, check_size
 from edgembed.service.service import Service
 
@@ -31,7 +31,11 @@ def application(service: Service, cors_origins: Sequence[str] = ()) -> ASGIApp:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     cors = Middleware(
-        CORSMiddleware, allow_origins=cors_origins, allow_methods=["*"], allow_headers=["*"]
+        CORSMiddleware,
+        allow_origins=cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["*"],  # x-truncated-texts and retry-after are for pages, too
     )
     return Starlette(
         routes=[
@@ -73,6 +77,8 @@ class _Endpoint:
             exchange.refuse(error)
         except ClientDisconnect:
             exchange.refuse(ServiceError(GONE, "the client has gone"))
+        except asyncio.CancelledError:  # uvicorn waits no longer: see run
+            exchange.refuse(given_up())
 
     async def _body(self, request: Request) -> bytes:
         chunks, size = [], 0

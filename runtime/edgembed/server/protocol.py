@@ -88,6 +88,18 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse("431 Request Header Fields Too Large")
         if self._last_call:
             super().shutdown()
+        elif self._deadline is None and not self._owes_answer():
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, as uvicorn does after an answer.
+
+        An answer that went out before its request was whole, a refusal, leaves that undone: the
+        rest of the request ends the wait.
+        """
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _feed(self, data: bytes) -> None:
         while True:
@@ -173,8 +185,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline and self._deadline is not None:
             self._start_clock()  # the next one was not read while it waited for this answer
         super().on_response_complete()
-        if self._reader_watch is None:
-            self._watch_reader()
+        if self._reader_watch is not None:  # what is unsent has grown by this answer
+            self._reader_watch.cancel()
+        self._watch_reader()
 
     def _owes_answer(self) -> bool:
         return self._running is not None and not self._running.response_complete

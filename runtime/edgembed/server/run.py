@@ -38,7 +38,7 @@ class Address:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             return socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, TypeError, ValueError) as error:
             raise ArgumentError(
                 f"cannot listen on {self.host} port {self.port} ({error}): choose others with "
                 "--host and --port"

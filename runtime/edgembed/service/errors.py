@@ -101,3 +101,8 @@ class ServiceError(Exception):
             detail = OpenAIErrorDetail(self.message, kind.type, self.param, kind.code)
             return msgspec.json.encode(OpenAIError(detail))
         return msgspec.json.encode(TEIError(self.message, kind.name))
+
+
+def given_up() -> ServiceError:
+    """What is told of a request that was not done when the server had to end."""
+    return ServiceError(UNHEALTHY, "the server shut down before this was done", retry_after=1)

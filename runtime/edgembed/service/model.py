@@ -12,10 +12,9 @@ from edgembed.engine import CanaryCheck, Embedding, Engine
 from edgembed.errors import ArgumentError, PromptError
 from edgembed.pooling import Float32, normalize, pool
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES, Prompts
-from edgembed.service.errors import EMPTY, VALIDATION, ServiceError
+from edgembed.service.errors import BATCH_SIZE, EMPTY, VALIDATION, ServiceError
 from edgembed.service.settings import Settings
 from edgembed.service.tasks import Piece
-from edgembed.unicode import is_encodable
 
 # JSON knows numbers only: 8.0 is as whole as 8 (so in JSON Schema, and some clients write it so).
 Dimensions = int | float | None
@@ -95,7 +94,6 @@ class Model:
             self.prompts.first(_INPUT_TYPES[kind]) if kind in _INPUT_TYPES else kind, "input_type"
         )
         if fields.prompt is not None:
-            _refuse_surrogates(fields.prompt, "prompt")
             self._check_length(fields.prompt, "prompt", "prompt")
         given = (fields.prompt, named, typed, self.default_prompt)
         return next(prompt for prompt in given if prompt is not None)
@@ -108,14 +106,22 @@ class Model:
         except PromptError as error:
             raise ServiceError(VALIDATION, str(error), field) from error
 
+    def check_count(self, texts: list[str], field: str) -> None:
+        """ServiceError for no text at all, and for more than max_client_batch_size."""
+        allowed = self.settings.max_client_batch_size
+        if not texts:
+            raise ServiceError(EMPTY, f"`{field}` cannot be empty", field)
+        if len(texts) > allowed:
+            message = f"batch size {len(texts)} > maximum allowed batch size {allowed}"
+            raise ServiceError(BATCH_SIZE, message, field)
+
     def check_texts(self, texts: list[str], field: str) -> None:
-        """ServiceError for a text that is empty (so in both APIs), too long, or no Unicode."""
+        """ServiceError for a text that is empty (so in both APIs), or too long."""
         for index, text in enumerate(texts):
             where = field if len(texts) == 1 else f"{field}[{index}]"
             if not text:
                 raise ServiceError(EMPTY, f"`{where}` cannot be empty", field)
             self._check_length(text, where, field)
-            _refuse_surrogates(text, where)
 
     def _check_length(self, text: str, where: str, field: str) -> None:
         if len(text) > self.most_characters:
@@ -172,8 +178,3 @@ class Model:
                 "dimensions",
             )
         return int(given)
-
-
-def _refuse_surrogates(text: str, where: str) -> None:
-    if not is_encodable(text):
-        raise ServiceError(VALIDATION, f"`{where}` holds lone surrogates: no valid Unicode", where)

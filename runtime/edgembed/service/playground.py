@@ -7,7 +7,6 @@ from time import perf_counter
 import msgspec
 
 from edgembed.service.codec import encode, numbers
-from edgembed.service.errors import BATCH_SIZE, EMPTY, ServiceError
 from edgembed.service.model import Model, PromptFields
 from edgembed.service.tasks import Piece, Task
 from edgembed.similarity import similarity
@@ -39,12 +38,7 @@ class CompareResponse(msgspec.Struct):
 
 def compare(model: Model, request: CompareRequest) -> Task:
     """All pairs, by the checkpoint's own similarity."""
-    allowed = model.settings.max_client_batch_size
-    if not request.texts:
-        raise ServiceError(EMPTY, "`texts` cannot be empty", "texts")
-    if len(request.texts) > allowed:
-        message = f"batch size {len(request.texts)} > maximum allowed batch size {allowed}"
-        raise ServiceError(BATCH_SIZE, message, "texts")
+    model.check_count(request.texts, "texts")
     prompt = model.prompt(PromptFields(request.prompt, request.prompt_name))
     model.check_texts(request.texts, "texts")
     embed = model.runner(prompt, lambda embedding: embedding.vector)

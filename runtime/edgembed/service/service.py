@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any
 
 from edgembed.service import info, openai
-from edgembed.service.errors import OVERLOADED, UNAUTHORIZED, UNHEALTHY, ServiceError
+from edgembed.service.errors import OVERLOADED, UNAUTHORIZED, UNHEALTHY, ServiceError, given_up
 from edgembed.service.exchange import Exchange
 from edgembed.service.http import Response
 from edgembed.service.model import Model
@@ -128,8 +128,7 @@ class Service:
     def abandon(self) -> None:
         """Refuse what is still in work as well."""
         self.drain()
-        error = ServiceError(UNHEALTHY, "the server shut down before this was done", retry_after=1)
-        self.workers.cancel_all(error)
+        self.workers.cancel_all(given_up())
 
     def close(self) -> None:
         """End the workers."""

@@ -11,7 +11,7 @@ import msgspec
 
 from edgembed.engine import Embedding
 from edgembed.service.codec import encode, numbers
-from edgembed.service.errors import BATCH_SIZE, EMPTY, ServiceError
+from edgembed.service.errors import EMPTY, ServiceError
 from edgembed.service.model import Dimensions, Model, PromptFields
 from edgembed.service.tasks import Piece, Task
 from edgembed.similarity import similarity as similarities
@@ -110,7 +110,9 @@ def similarity(model: Model, request: SimilarityRequest) -> Task:
         raise ServiceError(EMPTY, "`inputs.sentences` cannot be empty", "inputs.sentences")
     texts = [request.inputs.source_sentence, *sentences]
     prompt = _prompt(model, parameters)
-    _check_batch(model, texts)
+    model.check_count(texts, "inputs")
+    model.check_texts(texts[:1], "inputs.source_sentence")
+    model.check_texts(sentences, "inputs.sentences")
     run = model.runner(prompt, lambda e: e.vector, _refusal(model, parameters))
     return Task(texts, run, _cosines)
 
@@ -125,18 +127,9 @@ def tokenize(model: Model, request: TokenizeRequest) -> Task:
 def _task(model: Model, request: Any, run: Callable[[str], Piece], learn: bool = True) -> Task:
     single = isinstance(request.inputs, str)
     texts = [request.inputs] if single else request.inputs
-    if not texts:
-        raise ServiceError(EMPTY, "`inputs` cannot be empty", "inputs")
-    _check_batch(model, texts)
-    return Task(texts, run, _array, single, learn)
-
-
-def _check_batch(model: Model, texts: list[str]) -> None:
-    allowed = model.settings.max_client_batch_size
-    if len(texts) > allowed:
-        message = f"batch size {len(texts)} > maximum allowed batch size {allowed}"
-        raise ServiceError(BATCH_SIZE, message, "inputs")
+    model.check_count(texts, "inputs")
     model.check_texts(texts, "inputs")
+    return Task(texts, run, _array, single, learn)
 
 
 def _prompt(model: Model, request: Any) -> str:
