@@ -261,6 +261,15 @@ finally:
         assert python("-c", script, argument).stdout.splitlines()[-1] == b"[]"
 
 
+def test_onnxruntimes_telemetry_is_off(tmp_path: Path) -> None:
+    # It writes under HOME from the import on; CI keeps it quiet where it is set.
+    unset: dict[str, str | None] = dict.fromkeys(("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY"))
+    script = "import time, edgembed_export.pipeline, onnxruntime; time.sleep(1)"
+    done = python("-B", "-W", "ignore", "-c", script, HOME=str(tmp_path), **unset)
+    assert done.returncode == 0, done.stderr.decode()
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
+
+
 # --- parity that fails
 
 
