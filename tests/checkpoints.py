@@ -190,6 +190,20 @@ def _write_modules(recipe: Recipe, folder: Path) -> None:
     write_json(folder / "config_sentence_transformers.json", settings)
 
 
+def move_transformer(folder: Path) -> Path:
+    """Bring a checkpoint into an older layout, with a folder for the Transformer; returns that."""
+    own = folder / "0_Transformer"
+    own.mkdir()
+    kept = ("modules.json", "config_sentence_transformers.json")
+    for path in list(folder.iterdir()):
+        if path.is_file() and path.name not in kept:
+            path.rename(own / path.name)
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules[0]["path"] = own.name
+    write_json(folder / "modules.json", modules)
+    return own
+
+
 def write_json(path: Path, value: Any) -> None:
     """JSON to a file whose folders may not exist yet."""
     path.parent.mkdir(parents=True, exist_ok=True)

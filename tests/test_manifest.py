@@ -255,6 +255,14 @@ def test_a_path_out_of_the_bundle_is_refused(field: str, evil: str) -> None:
         Manifest.parse(change(("tokenizer",), evil))
 
 
+@pytest.mark.parametrize("own", ["tokenizer", "vocabulary"])
+@pytest.mark.parametrize("other", ["graph", "masked_graph", "data"])
+def test_a_file_of_the_tokenizer_is_none_of_the_weights(own: str, other: str) -> None:
+    path = document()["dtypes"]["int8"][other]
+    with pytest.raises(ManifestError, match=f"{path}, which is the tokenizer's"):
+        Manifest.parse(change((own,), path))
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where something stands in a JSON value, at every depth."""
     entries = value.items() if isinstance(value, dict) else enumerate(value)

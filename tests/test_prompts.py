@@ -93,6 +93,17 @@ def test_names_for_queries_and_documents() -> None:
     assert NONE.first(QUERY_NAMES) is None
 
 
+def test_an_empty_prompt_is_taken_where_no_other_is_there() -> None:
+    # sentence-transformers saves these two with every model.
+    saved = {"query": "", "document": ""}
+    plain = Prompts({"STS": "paraphrase: ", **saved}, "STS")
+    assert plain.first(QUERY_NAMES) == "query"
+    assert plain.resolve(None, "document") == ""
+    frida = Prompts({**saved, **RUBERT.texts})
+    assert frida.first(QUERY_NAMES) == "search_query"
+    assert frida.first(DOCUMENT_NAMES) == "search_document"
+
+
 def test_a_default_that_is_no_prompt_is_refused() -> None:
     with pytest.raises(PromptError, match="nobody"):
         Prompts({"query": "query: "}, "nobody")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
 from edgembed.errors import ModelLoadError, UnsafeArtifactError
+from edgembed.forks import GATE
 from edgembed.manifest import Manifest
 from edgembed.tokenize import Tokenizer
 from support import BUNDLE_NAMES, Answers
@@ -124,3 +126,18 @@ def test_any_text_gives_ids(bundles: Path, name: str, text: str) -> None:
 
 
 TOKENIZERS: dict[str, Tokenizer] = {}
+
+
+@pytest.mark.parametrize("call", ["encode", "describe", "prompt_length"])
+def test_no_call_into_rust_begins_during_a_fork(bundles: Path, call: str) -> None:
+    tokenizer = load(bundles / "tiny-xlmr")
+    thread = Thread(target=getattr(tokenizer, call), args=["query: "])
+    GATE.close()  # as before a fork
+    try:
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    finally:
+        GATE.open()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -45,13 +45,10 @@ def find(store: Store, planned: Sequence[tuple[Task, Setting]]) -> Iterator[Flip
     for task, setting in planned:
         if task.answers is None:
             continue
-        wanted = [(setting.prompts[role], texts) for role, texts in task.texts.items()]
-        if all(store.has(system, *one) for system in ("torch", SYSTEM) for one in wanted):
-            torch, own = (
-                _margins(*(store.get(system, *one) for one in wanted), task.answers)
-                for system in ("torch", SYSTEM)
-            )
-            yield _flips(task.name, torch, own)
+        torch, own = (store.of(system, task, setting) for system in ("torch", SYSTEM))
+        if torch and own:
+            margins = (_margins(*found.values(), task.answers) for found in (torch, own))
+            yield _flips(task.name, *margins)
 
 
 def _margins(

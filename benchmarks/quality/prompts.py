@@ -59,10 +59,9 @@ def costs(store: Store, found: Sequence[Task], prompts: Prompts) -> Iterator[Cos
     for task in chosen(found):
         right: Outcome | None = None
         for setting in settings(task, prompts):
-            wanted = {role: (setting.prompts[role], texts) for role, texts in task.texts.items()}
-            if not all(store.has(SYSTEM, *one) for one in wanted.values()):
+            vectors = store.of(SYSTEM, task, setting)
+            if vectors is None:
                 continue
-            vectors = {role: store.get(SYSTEM, *one) for role, one in wanted.items()}
             metric, own = next(iter(task.outcomes(vectors).items()))
             is_right, right = right is None, right or own
             points, away = own.points(), own.points() - right.points()

@@ -37,9 +37,7 @@ def outcomes(
     """By system and metric, for the systems whose vectors are there."""
     found = {}
     for system in systems:
-        wanted = {role: (setting.prompts[role], texts) for role, texts in task.texts.items()}
-        if all(store.has(system, *one) for one in wanted.values()):
-            vectors = {role: store.get(system, *one) for role, one in wanted.items()}
+        if (vectors := store.of(system, task, setting)) is not None:
             found[system] = task.outcomes(vectors)
     return found
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from catalogue import PEERS, Peer
 from scores import Float32
+from tasks import Setting, Task
 
 from edgembed import TruncationWarning
 
@@ -56,10 +57,12 @@ class Store:
             found = manifest["dtypes"][own.dtype]["fingerprint"]
         return f"{own.name}-{found[:12]}"
 
-    def has(self, system: str, prompt: str, texts: Sequence[str]) -> bool:
-        if not (self._models / peer(system).source).is_dir():
-            return False
-        return self._path(system, _distinct(prompt, texts)).is_file()
+    def of(self, system: str, task: Task, setting: Setting) -> dict[str, Float32] | None:
+        """A task's vectors by role, as `get` gives them; None where any are not there yet."""
+        wanted = {role: (setting.prompts[role], texts) for role, texts in task.texts.items()}
+        if not all(self._has(system, *one) for one in wanted.values()):
+            return None
+        return {role: self.get(system, *one) for role, one in wanted.items()}
 
     def get(self, system: str, prompt: str, texts: Sequence[str]) -> Float32:
         """(n, dim) float32 of norm 1, a row a text; computed where they are not there yet."""
@@ -71,6 +74,11 @@ class Store:
         place = {text: index for index, text in enumerate(distinct)}
         rows: Float32 = np.load(path)[[place[prompt + text] for text in texts]]
         return rows
+
+    def _has(self, system: str, prompt: str, texts: Sequence[str]) -> bool:
+        if not (self._models / peer(system).source).is_dir():
+            return False
+        return self._path(system, _distinct(prompt, texts)).is_file()
 
     def _path(self, system: str, distinct: Sequence[str]) -> Path:
         digest = hashlib.sha256(json.dumps(distinct).encode()).hexdigest()

@@ -58,12 +58,10 @@ def find(store: Store, planned: Sequence[tuple[Task, Setting]], tokenizer: Path)
     """All texts that both torch's and INT8's vectors are there for."""
     found: dict[tuple[str, str], float] = {}
     for task, setting in planned:
-        for role, texts in task.texts.items():
-            prompt = setting.prompts[role]
-            if all(store.has(system, prompt, texts) for system in ("torch", SYSTEM)):
-                a, b = (store.get(system, prompt, texts) for system in ("torch", SYSTEM))
-                keys = ((prompt, text) for text in texts)
-                found.update(zip(keys, (1 - cosines(a, b)).tolist(), strict=True))
+        torch, own = (store.of(system, task, setting) for system in ("torch", SYSTEM))
+        for role, texts in task.texts.items() if torch and own else ():
+            keys = ((setting.prompts[role], text) for text in texts)
+            found.update(zip(keys, (1 - cosines(torch[role], own[role])).tolist(), strict=True))
     if not found:
         return None
     own = Tokenizer.from_file(str(tokenizer))

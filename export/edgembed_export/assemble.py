@@ -226,7 +226,8 @@ def _fingerprint(checkpoint: Checkpoint, dtype: str, artifacts: Mapping[str, Art
         "pooling": checkpoint.pooling,
         "include_prompt": checkpoint.include_prompt,
         "normalize": checkpoint.normalize,
-        "prompts": dict(checkpoint.prompts.texts),
+        # Empty ones come and go with the version of sentence-transformers that saved a model.
+        "prompts": {name: text for name, text in checkpoint.prompts.texts.items() if text},
         "default_prompt_name": checkpoint.prompts.default_name,
         "max_seq_length": checkpoint.max_seq_length,
     }

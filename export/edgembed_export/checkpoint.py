@@ -16,10 +16,13 @@ from edgembed.pooling import PoolingMode
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
 from edgembed_export.errors import ArgumentsError, CheckpointError
+from edgembed_export.frontmatter import front_matter
+from edgembed_export.settings import read_json, tokenizer_settings, transformer_settings
 
 # Most relatives take 512; a longer default would make every deployment's worst case slower.
 DEFAULT_MAX_SEQ_LENGTH = 512
 _XLMR_TYPES = ("roberta", "xlm-roberta", "camembert", "mpnet")
+_PACKAGE = "sentence_transformers."
 
 
 @dataclass(frozen=True)
@@ -60,49 +63,51 @@ def read_checkpoint(
     """Read and check a folder. CheckpointError says what is not supported, and what to do."""
     modules = _modules(folder)
     transformer = folder / modules["Transformer"]
-    config = _read_json(transformer / "config.json")
+    config = read_json(transformer / "config.json")
     _refuse_code(config)
     _refuse_pickles(transformer)
-    pooling = _read_json(folder / modules["Pooling"] / "config.json")
-    settings = _read_json(folder / "config_sentence_transformers.json", optional=True)
-    own = _read_json(transformer / "sentence_bert_config.json", optional=True)
-    if own.get("do_lower_case"):
-        raise CheckpointError(
-            "sentence_bert_config.json asks for do_lower_case, which is not supported: set it in "
-            "the tokenizer (tokenizer_config.json) instead"
-        )
+    pooling = read_json(folder / modules["Pooling"] / "config.json")
+    settings = read_json(folder / "config_sentence_transformers.json", optional=True)
+    own = transformer_settings(transformer)
+    tokenizer = tokenizer_settings(transformer)
     return Checkpoint(
         folder=folder,
         transformer=transformer,
         model_id=model_id,
         revision=revision,
-        license=_license(folder / "README.md"),
+        license=_license(folder),
         config=config,
         pooling=_pooling_mode(pooling),
         include_prompt=bool(pooling.get("include_prompt", True)),
         normalize="Normalize" in modules,
         prompts=_prompts(settings),
         similarity_fn_name=_similarity(settings),
-        max_seq_length=_max_seq_length(max_seq_length, own, config, transformer),
+        max_seq_length=_max_seq_length(max_seq_length, own, config, tokenizer),
     )
-
-
-def _read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    if not path.is_file():
-        if optional:
-            return {}
-        raise CheckpointError(f"{path} is missing: is this a sentence-transformers checkpoint?")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} must hold a JSON object")
-    return value
 
 
 def _modules(folder: Path) -> dict[str, str]:
     """Paths of Transformer, Pooling and, where there is one, Normalize, by class name."""
+    entries = _module_entries(folder)
+    names = [kind.rpartition(".")[2] for kind, _ in entries]
+    for name, (kind, _) in zip(names, entries, strict=True):
+        # sentence-transformers would import whatever is named.
+        if name not in ("Transformer", "Pooling", "Normalize") or not kind.startswith(_PACKAGE):
+            raise CheckpointError(
+                f"module {name} is not supported ({kind}): edgembed exports sentence-transformers' "
+                "own Transformer, Pooling (mean or cls) and Normalize, and modules.json lists "
+                f"{', '.join(names)}"
+            )
+    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise CheckpointError(
+            f"modules.json lists {', '.join(names)}: only Transformer, Pooling and an optional "
+            "Normalize, in this order, are supported"
+        )
+    return {name: place for name, (_, place) in zip(names, entries, strict=True)}
+
+
+def _module_entries(folder: Path) -> list[tuple[str, str]]:
+    """modules.json's types and paths."""
     path = folder / "modules.json"
     if not path.is_file():
         raise CheckpointError(
@@ -111,25 +116,13 @@ def _modules(folder: Path) -> dict[str, str]:
         )
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))
-        entries = [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in listed]
+        entries = [(str(m["type"]), str(m["path"])) for m in listed]
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read ({error!r})") from error
     for _, place in entries:
         if place and not is_inside(place):
             raise CheckpointError(f"{path.name} names {place!r}, which is outside of {folder}")
-    names = [name for name, _ in entries]
-    for name in names:
-        if name not in ("Transformer", "Pooling", "Normalize"):
-            raise CheckpointError(
-                f"module {name} is not supported: edgembed exports Transformer, Pooling (mean or "
-                f"cls) and Normalize, and {path.name} lists {', '.join(names)}"
-            )
-    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise CheckpointError(
-            f"{path.name} lists {', '.join(names)}: only Transformer, Pooling and an optional "
-            "Normalize, in this order, are supported"
-        )
-    return dict(entries)
+    return entries
 
 
 def _refuse_code(config: Mapping[str, Any]) -> None:
@@ -174,13 +167,12 @@ def _prompts(settings: Mapping[str, Any]) -> Prompts:
     prompts = settings.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
         raise CheckpointError("config_sentence_transformers.json: prompts must be named texts")
-    texts = {k: v for k, v in prompts.items() if v}
     default = settings.get("default_prompt_name")
-    if default is not None and default not in texts:
+    if default is not None and default not in prompts:
         raise CheckpointError(
-            f"default_prompt_name {default!r} is none of the prompts {list(texts)}"
+            f"default_prompt_name {default!r} is none of the prompts {list(prompts)}"
         )
-    return Prompts(texts, default)
+    return Prompts(prompts, default)
 
 
 def _similarity(settings: Mapping[str, Any]) -> str:
@@ -191,7 +183,10 @@ def _similarity(settings: Mapping[str, Any]) -> str:
 
 
 def _max_seq_length(
-    asked: int | None, own: Mapping[str, Any], config: Mapping[str, Any], transformer: Path
+    asked: int | None,
+    own: Mapping[str, Any],
+    config: Mapping[str, Any],
+    tokenizer: Mapping[str, Any],
 ) -> int:
     """The length asked for, else the model's own, at most DEFAULT_MAX_SEQ_LENGTH."""
     limit = _position_limit(config)
@@ -201,7 +196,6 @@ def _max_seq_length(
                 f"--max-seq-length {asked} is more than the model's {limit} positions"
             )
         return asked
-    tokenizer = _read_json(transformer / "tokenizer_config.json", optional=True)
     candidates = [own.get("max_seq_length") or tokenizer.get("model_max_length"), limit]
     known = [int(c) for c in candidates if c is not None]
     return min([*known, DEFAULT_MAX_SEQ_LENGTH])
@@ -217,16 +211,7 @@ def _position_limit(config: Mapping[str, Any]) -> int | None:
     return int(positions) - (offset if config.get("model_type") in _XLMR_TYPES else 0)
 
 
-def _license(readme: Path) -> str | None:
-    """The licence that a model card's front matter names."""
-    if not readme.is_file():
-        return None
-    lines = readme.read_text(encoding="utf-8", errors="replace").splitlines()
-    if lines[:1] != ["---"]:
-        return None
-    for line in lines[1:]:
-        if line == "---":
-            break
-        if line.startswith("license:"):
-            return line.partition(":")[2].strip().strip("'\"") or None
-    return None
+def _license(folder: Path) -> str | None:
+    """The licence that the model card names."""
+    named = front_matter(folder).get("license")
+    return named if isinstance(named, str) else None

@@ -55,7 +55,7 @@ def finish(
     _write(folder / "parity.html", parity_page(measured, manifest))
     sizes = {name: artifact.bytes for name, artifact in manifest.artifacts.items()}
     sizes["parity.html"] = (folder / "parity.html").stat().st_size
-    spoken = languages(checkpoint.folder / "README.md")
+    spoken = languages(checkpoint.folder)
     _write(folder / "README.md", model_card(manifest, report, sizes, spoken))
     return write_manifest(folder, checkpoint, dtypes, **own)
 

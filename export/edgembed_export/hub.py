@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgembed_export.errors import ArgumentsError, CheckpointError, HubError
+from edgembed_export.settings import TRANSFORMER_SETTINGS
 
 # What a sentence-transformers checkpoint is made of; never *.bin, *.py or other people's ONNX.
-_PATTERNS = (
-    "*.safetensors",
+_OF_TRANSFORMER = (
+    *TRANSFORMER_SETTINGS,
     "model.safetensors.index.json",
-    "config.json",
-    "config_sentence_transformers.json",
-    "sentence_bert_config.json",
-    "modules.json",
-    "*/config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -24,7 +20,16 @@ _PATTERNS = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+)
+_PATTERNS = (
+    *_OF_TRANSFORMER,
+    *(f"0_*/{name}" for name in _OF_TRANSFORMER),  # an older layout has a folder for it
+    "*.safetensors",
     "*.model",
+    "config.json",
+    "*/config.json",
+    "config_sentence_transformers.json",
+    "modules.json",
     "README.md",
 )
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

@@ -38,7 +38,13 @@ def read_evaluation(path: Path | None) -> Evaluation:
     ArgumentsError names the file and the line that cannot be read.
     """
     if path is None or not is_pairs(path):
-        return Evaluation(read_texts(path, "evaluation"))
+        lines = read_texts(path, "evaluation")
+        if len(lines) < 2:
+            raise ArgumentsError(
+                f"--evaluation {path} holds one text: give two or more, which are compared with "
+                "each other too"
+            )
+        return Evaluation(lines)
     try:
         pairs = read_pairs(path, "--evaluation", scored=True)
     except ArgumentError as error:

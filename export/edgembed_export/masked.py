@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # after edgembed, which has turned its telemetry off
+import onnxruntime
 
 from edgembed.manifest import Manifest
 from edgembed.pooling import Float32, normalize, pool

@@ -70,7 +70,9 @@ def verify(
         progress(f"torch, {len(chosen)} texts, prompt {prompt!r}")
         expected.append(reference.encode(chosen, prompt))
     reference.release()
-    _check_reference(checkpoint, *cases[0], expected[0])
+    # Under a prompt if there is one: that shows what is made of prompts as well.
+    place = next((place for place, (prompt, _) in enumerate(cases) if prompt), 0)
+    _check_reference(checkpoint, *cases[place], expected[place])
     own = {d: _vectors(folder, d, cases, progress) for d in _dtypes(folder)}
     result = Verified(
         rows=_compared(reference, cases, expected, own),
@@ -112,9 +114,9 @@ def _compared(
 
 
 def canaries(folder: Path, checkpoint: Checkpoint, texts: Sequence[str]) -> tuple[Canary, ...]:
-    """The shortest few texts with their vectors, for the manifest."""
-    chosen = sorted(dict.fromkeys(texts), key=lambda text: (len(text), text))
-    chosen = [text for text in chosen if len(text) >= 12][:_CANARIES]
+    """The shortest few texts that say something with their vectors, for the manifest."""
+    by_length = sorted(dict.fromkeys(texts), key=lambda text: (len(text), text))
+    chosen = [text for text in by_length if len(text) >= 12][:_CANARIES] or by_length[-_CANARIES:]
     default = checkpoint.prompts.resolve(None, None)
     full = [default + text for text in chosen]
     vectors = {d: _encode(_load(folder, d), full, "") for d in _dtypes(folder)}

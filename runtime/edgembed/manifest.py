@@ -150,10 +150,11 @@ class Manifest:
     def _check_references(self, top: Fields) -> None:
         if self.default_dtype not in self.dtypes:
             raise top.error("default_dtype", f"names {self.default_dtype!r}, which is not there")
-        named = {self.tokenizer, self.vocabulary or self.tokenizer}
-        for weights in self.dtypes.values():
-            named |= {weights.graph, weights.masked_graph, weights.data}
-        if missing := sorted(named - set(self.artifacts)):
+        of_text = {self.tokenizer, self.vocabulary or self.tokenizer}
+        of_weights = {name for own in self.dtypes.values() for name in own[:3]}  # its paths
+        if shared := of_text & of_weights:
+            raise top.error("dtypes", f"names {min(shared)}, which is the tokenizer's")
+        if missing := sorted((of_text | of_weights) - set(self.artifacts)):
             raise top.error("artifacts", f"has no entry for {', '.join(missing)}")
         self._check_sizes(top)
         for weights in self.dtypes.values():

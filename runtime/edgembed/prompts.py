@@ -25,7 +25,10 @@ _PREFIX = re.compile(r"(\w[\w -]*?):\s*")
 
 @dataclass(frozen=True)
 class Prompts:
-    """A checkpoint's prompts by key, and the key of its default (None: no prompt)."""
+    """A checkpoint's prompts by key, and the key of its default (None: no prompt).
+
+    An empty prompt is one as well: it says that a text goes as it is, default or not.
+    """
 
     texts: Mapping[str, str]
     default_name: str | None = None
@@ -81,9 +84,14 @@ class Prompts:
         return self.default_name is None and bool(names) and one_for_all
 
     def first(self, candidates: Iterable[str]) -> str | None:
-        """The first candidate that names a prompt here, or None."""
+        """The first candidate that names a prompt here, or None.
+
+        One that is empty only where no other is there: sentence-transformers saves an empty "query"
+        and "document" with every model, whatever its prompts are called.
+        """
         names = self.by_name
-        return next((name for name in candidates if name in names), None)
+        found = [name for name in candidates if name in names]
+        return next((name for name in found if names[name]), found[0] if found else None)
 
 
 def _is_text(value: object) -> bool:

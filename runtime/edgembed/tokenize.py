@@ -86,13 +86,9 @@ class Tokenizer:
 
         Source: sentence_transformers' Transformer._get_prompt_length.
         """
-        encoding = self._tokenizer.encode(prompt)
+        with GATE.run():
+            encoding = self._tokenizer.encode(prompt)
         return len(encoding.ids) - bool(encoding.special_tokens_mask[-1:] == [1])
-
-    def tokens(self, text: str) -> list[str]:
-        """The kept tokens as text, for people to look at."""
-        tokens: list[str] = self._tokenizer.encode(text).tokens
-        return tokens
 
     def describe(self, text: str, add_special_tokens: bool = True) -> list[Token]:
         """All tokens of a text, those that encode cuts off as well."""

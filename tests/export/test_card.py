@@ -112,7 +112,7 @@ def test_same_card_twice() -> None:
 def test_languages(tmp_path: Path, head: str | None, expected: list[str]) -> None:
     if head is not None:
         (tmp_path / "README.md").write_text(head, encoding="utf-8")
-    assert languages(tmp_path / "README.md") == expected
+    assert languages(tmp_path) == expected
 
 
 def test_python_snippets_are_python() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
 
 import checkpoints
 from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.errors import ArgumentsError, CheckpointError
 from edgembed_export.reference import TorchReference
-from support import change_json
+from support import change_json, cosines
 
 Folder = Callable[[str], Path]
 
@@ -53,7 +54,12 @@ def refused(folder: Path, said: str) -> None:
 
 def set_modules(folder: Path, *kinds: str) -> None:
     modules = [
-        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": f"x.models.{kind}"}
+        {
+            "idx": i,
+            "name": str(i),
+            "path": f"{i}_{kind}" if i else "",
+            "type": f"sentence_transformers.models.{kind}",
+        }
         for i, kind in enumerate(kinds)
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
@@ -93,6 +99,14 @@ def test_modules_outside_of_the_folder(own_checkpoint: Path) -> None:
     modules[1]["path"] = "../elsewhere"
     (own_checkpoint / "modules.json").write_text(json.dumps(modules))
     refused(own_checkpoint, "elsewhere")
+
+
+def test_a_module_of_another_package(own_checkpoint: Path) -> None:
+    # sentence-transformers imports whatever is named, from wherever Python finds it.
+    modules = json.loads((own_checkpoint / "modules.json").read_text())
+    modules[0]["type"] = "custom_st.Transformer"
+    (own_checkpoint / "modules.json").write_text(json.dumps(modules))
+    refused(own_checkpoint, r"module Transformer is not supported \(custom_st\.Transformer\)")
 
 
 def test_no_modules(own_checkpoint: Path) -> None:
@@ -151,9 +165,45 @@ def test_code_is_never_run(own_checkpoint: Path) -> None:
     assert not witness.exists()
 
 
-def test_do_lower_case(own_checkpoint: Path) -> None:
-    change_json(own_checkpoint / "sentence_bert_config.json", do_lower_case=True)
-    refused(own_checkpoint, "do_lower_case")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"do_lower_case": True},
+        {"tokenizer_args": {"model_max_length": 10}},
+        {"processor_kwargs": {"model_max_length": 10}},
+        {"processing_kwargs": {"text": {"max_length": 10}}},
+        {"tokenizer_name_or_path": "owner/name"},
+    ],
+    ids=str,
+)
+def test_settings_that_change_a_texts_ids(own_checkpoint: Path, asked: dict[str, Any]) -> None:
+    change_json(own_checkpoint / "sentence_bert_config.json", **asked)
+    refused(own_checkpoint, f"sentence_bert_config.json sets {next(iter(asked))}")
+
+
+@pytest.mark.parametrize("family", ["roberta", "distilbert", "xlm-roberta"])
+def test_settings_by_their_older_names(own_checkpoint: Path, family: str) -> None:
+    own = own_checkpoint / f"sentence_{family}_config.json"
+    (own_checkpoint / "sentence_bert_config.json").rename(own)
+    change_json(own, max_seq_length=20)
+    real = SentenceTransformer(str(own_checkpoint), device="cpu", local_files_only=True)
+    assert read_checkpoint(own_checkpoint, "x").max_seq_length == real.max_seq_length == 20
+    change_json(own, do_lower_case=True)
+    refused(own_checkpoint, f"{own.name} sets do_lower_case")
+
+
+@pytest.mark.parametrize(
+    "asked", [{"truncation_side": "left"}, {"split_special_tokens": True}], ids=str
+)
+def test_a_tokenizer_that_tokenizer_json_cannot_describe(
+    own_checkpoint: Path, asked: dict[str, Any]
+) -> None:
+    real = SentenceTransformer(str(own_checkpoint), device="cpu", local_files_only=True)
+    change_json(own_checkpoint / "tokenizer_config.json", **asked)
+    changed = SentenceTransformer(str(own_checkpoint), device="cpu", local_files_only=True)
+    texts = ["one two three " * 50, "typed [SEP] by a user"]
+    assert cosines(changed.encode(texts), real.encode(texts)).min() < 0.999  # it does matter
+    refused(own_checkpoint, next(iter(asked)))
 
 
 @pytest.mark.parametrize(
@@ -201,11 +251,11 @@ def test_prompts_of_another_type(own_checkpoint: Path, prompts: Any) -> None:
     refused(own_checkpoint, "prompts")
 
 
-def test_empty_prompts_are_no_prompts(own_checkpoint: Path) -> None:
-    # sentence-transformers writes "query": "" and "document": "" where a model has none.
-    prompts = {"query": "", "document": "", "STS": "paraphrase: "}
-    change_json(own_checkpoint / SETTINGS, prompts=prompts, default_prompt_name=None)
-    assert dict(read_checkpoint(own_checkpoint, "x").prompts.texts) == {"STS": "paraphrase: "}
+def test_an_empty_prompt_is_one(own_checkpoint: Path) -> None:
+    prompts = {"query": "query: ", "document": ""}
+    change_json(own_checkpoint / SETTINGS, prompts=prompts, default_prompt_name="document")
+    read = read_checkpoint(own_checkpoint, "x").prompts
+    assert (dict(read.texts), read.default_name) == (prompts, "document")
 
 
 @pytest.mark.parametrize("name", ["cosine", "dot", "euclidean", "manhattan"])
@@ -243,14 +293,7 @@ def test_sharded_weights(own_checkpoint: Path) -> None:
 
 def test_an_older_layout_with_a_folder_for_the_transformer(own_checkpoint: Path) -> None:
     before = TorchReference(read_checkpoint(own_checkpoint, "x")).encode(["Кошка"])
-    own = own_checkpoint / "0_Transformer"
-    own.mkdir()
-    for path in list(own_checkpoint.iterdir()):
-        if path.is_file() and path.name not in ("modules.json", SETTINGS):
-            path.rename(own / path.name)
-    modules = json.loads((own_checkpoint / "modules.json").read_text())
-    modules[0]["path"] = "0_Transformer"
-    (own_checkpoint / "modules.json").write_text(json.dumps(modules))
+    own = checkpoints.move_transformer(own_checkpoint)
     read = read_checkpoint(own_checkpoint, "x")
     assert read.transformer == own
     assert read.max_seq_length == 48
@@ -265,7 +308,9 @@ def test_an_older_layout_with_a_folder_for_the_transformer(own_checkpoint: Path)
         ('---\nlicense: "cc-by-4.0"\n---', "cc-by-4.0"),
         ("---\nlanguage: ru\n---\nlicense: mit", None),
         ("license: mit", None),
+        ("---\nlicense: mit  # as the code\n---", "mit"),
         ("---\nlicense:\n---", None),
+        ("---\nlicense: [mit, gpl]\n---", None),
         ("", None),
     ],
 )

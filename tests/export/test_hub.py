@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from small_hub import COMMIT, environment, serve
 
+from checkpoints import move_transformer
 from edgembed_export.errors import ArgumentsError
 from edgembed_export.hub import locate
 from support import python
@@ -119,6 +120,17 @@ def test_a_download_is_pinned_to_a_commit(
     for name in files:
         own = (Path(str(answer["folder"])) / name).read_bytes()
         assert own == (served / name).read_bytes()
+
+
+def test_an_older_layout_is_downloaded_whole(
+    hub: tuple[str, Path, list[str]], tmp_path: Path
+) -> None:
+    address, served, _ = hub
+    own = move_transformer(served)
+    (own / "sentence_bert_config.json").rename(own / "sentence_roberta_config.json")
+    answer = ask(address, tmp_path / "home", "owner/name")
+    whole = {path.relative_to(served).as_posix() for path in served.rglob("*") if path.is_file()}
+    assert set(answer["files"]) == whole  # type: ignore[call-overload]
 
 
 def test_a_model_without_safetensors_is_not_downloaded(

@@ -20,9 +20,12 @@ from sentence_transformers import SentenceTransformer
 import checkpoints
 from edgembed import Embedder
 from edgembed.bundle import Bundle
+from edgembed.engine import Engine
 from edgembed_export import cli, pipeline
+from edgembed_export.errors import ParityError
 from edgembed_export.parity import Tolerance
 from edgembed_export.pipeline import Request, export
+from edgembed_export.reference import TorchReference
 from make_bundles import TINY_TOLERANCE
 from support import change_json, cosines, python
 
@@ -239,6 +242,24 @@ def test_text_files_that_cannot_be_used(
     assert list(tmp_path.iterdir()) == [bad]
 
 
+def test_one_text_is_too_few_to_compare(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("The cat sits at the window.\n")
+    assert cli.main([*arguments, f"--evaluation={few}"]) == 2
+    assert "two or more" in capsys.readouterr().err
+
+
+def test_short_texts_give_canaries_too(checkpoint_folder: Folder, tmp_path: Path) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("кот\nпёс\ncat\nокно\nдождь\n", encoding="utf-8")
+    checkpoint = str(checkpoint_folder("tiny-cls"))
+    export(Request(checkpoint, tmp_path / "out", dtypes=("float32",), evaluation=few))
+    canaries = Bundle.open(tmp_path / "out").manifest.canaries
+    assert [canary.text for canary in canaries] == ["пёс", "окно", "дождь"]
+
+
 def test_a_checkpoint_that_is_not_supported(
     own_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,6 +280,15 @@ finally:
 """
     for argument in ("--help", "--version"):
         assert python("-c", script, argument).stdout.splitlines()[-1] == b"[]"
+
+
+def test_onnxruntimes_telemetry_is_off(tmp_path: Path) -> None:
+    # It writes under HOME from the import on; CI keeps it quiet where it is set.
+    unset: dict[str, str | None] = dict.fromkeys(("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY"))
+    script = "import time, edgembed_export.pipeline, onnxruntime; time.sleep(1)"
+    done = python("-B", "-W", "ignore", "-c", script, HOME=str(tmp_path), **unset)
+    assert done.returncode == 0, done.stderr.decode()
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
 
 
 # --- parity that fails
@@ -359,6 +389,18 @@ def test_a_lower_bound_lowers_the_means_too(
     assert cli.main([*arguments, "--min-cosine=0.9"]) == 1
     assert asked[0].tolerance.int8_min == 0.9
     assert asked[0].tolerance.int8_mean < Tolerance().int8_mean
+
+
+def test_a_prompt_that_is_misread_is_found_by_sentence_transformers(
+    checkpoint_folder: Folder, texts_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Both of our readings forget include_prompt=false, so that they agree with each other.
+    for reading in (TorchReference, Engine):
+        monkeypatch.setattr(reading, "skipped_tokens", lambda *_: 0)
+    checkpoint = str(checkpoint_folder("tiny-xlmr"))
+    request = Request(checkpoint, tmp_path / "out", dtypes=("float32",), evaluation=texts_file)
+    with pytest.raises(ParityError, match="sentence-transformers and the pooling"):
+        export(request)
 
 
 # --- with the real configuration of rubert-mini-frida

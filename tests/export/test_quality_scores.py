@@ -17,7 +17,9 @@ sys.path += [str(ROOT / "benchmarks" / own) for own in ("quality", "", "peers")]
 import data
 import flips
 import scores
+import tasks
 from differences import Cell, Row, cells, mean_difference, verdicts
+from vectors import Store
 
 RANDOM = np.random.default_rng(0)
 
@@ -53,6 +55,30 @@ def test_first_answers_that_change_and_how_near_they_were() -> None:
     found = flips._flips("x", torch, own)
     assert (found.queries, found.lost, found.won) == (3, 1, 1)
     assert found.farthest == pytest.approx(math.cos(0.49) - math.cos(0.51), abs=1e-6)
+
+
+def test_vectors_of_a_task_are_there_whole_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "checkpoint" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    texts = {"queries": ["a", "b", "a"], "documents": ["c"]}
+    task = tasks.Task("own", "own", frozenset(), texts, score=dict)
+    setting = tasks.Setting("own", {"queries": "query: ", "documents": ""})
+    store = Store(tmp_path, tmp_path / "vectors", 1, lambda _: None)
+    monkeypatch.setattr(store, "_encode", lambda _, own: unit(*map(len, own)))
+    assert store.of("torch", task, setting) is None
+    store.get("torch", "query: ", texts["queries"])
+    assert store.of("torch", task, setting) is None  # half of it
+    store.get("torch", "", texts["documents"])
+    found = store.of("torch", task, setting)
+    assert found is not None
+    assert {role: own.shape for role, own in found.items()} == {
+        "queries": (3, 2),
+        "documents": (1, 2),
+    }
+    assert store.of("int8", task, setting) is None  # a system that was not prepared
 
 
 def test_rank_correlation_sees_the_order_only() -> None:

@@ -3,7 +3,8 @@
 Intended differences, each with a test of its own at the end:
 - sentence-transformers knows the prompts "query" and "document" of every model, empty where the
   checkpoint has none, so its encode_document of a model that has only "passage" uses no prompt.
-  Here it uses "passage", as its documentation says.
+  Here it uses "passage", as its documentation says. Empty ones that the checkpoint has are used,
+  but behind those that are not.
 - No texts give (0, dim) here, so that code which stacks or multiplies goes on working.
 - int8 and uint8 are cut from the bundle's fixed ranges, so that a text alone gives what it gives
   among others; sentence-transformers takes the ranges of each call, or those that it is given.
@@ -25,8 +26,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import quantize_embeddings
 
 from edgembed import EdgembedWarning, Embedder
+from edgembed_export.pipeline import Request, export
 from make_bundles import TEXTS
-from support import BUNDLE_NAMES
+from support import BUNDLE_NAMES, change_json
 
 Real = Callable[[str], SentenceTransformer]
 Load = Callable[..., Embedder]
@@ -110,6 +112,27 @@ def test_prompt_name_and_default(sentence_transformer: Real, embedder: Load, nam
         expected = real.encode(TEXT_LIST, prompt_name=key)
         same(quietly(own.encode, TEXT_LIST, prompt_name=key), expected)
         same(quietly(own.encode, TEXT_LIST, key), expected)
+
+
+@pytest.mark.parametrize("default", ["query", "document", "STS", None])
+def test_empty_prompts(
+    own_checkpoint: Path, texts_file: Path, tmp_path: Path, default: str | None
+) -> None:
+    # A model whose documents have none, and which has a default all the same.
+    prompts = {"query": "query: ", "document": "", "STS": "paraphrase: "}
+    settings = own_checkpoint / "config_sentence_transformers.json"
+    change_json(settings, prompts=prompts, default_prompt_name=default)
+    export(
+        Request(str(own_checkpoint), tmp_path / "out", dtypes=("float32",), evaluation=texts_file)
+    )
+    real, own = SentenceTransformer(str(own_checkpoint), device="cpu"), Embedder(tmp_path / "out")
+    assert dict(own.prompts) == real.prompts
+    for method in ("encode", "encode_query", "encode_document"):
+        expected = getattr(real, method)(TEXT_LIST)
+        same(quietly(getattr(own, method), TEXT_LIST), expected)
+    for name in prompts:
+        expected = real.encode(TEXT_LIST, prompt_name=name)
+        same(quietly(own.encode, TEXT_LIST, prompt_name=name), expected)
 
 
 def test_prompt_wins_over_prompt_name(sentence_transformer: Real, embedder: Load) -> None:

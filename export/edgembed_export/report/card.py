@@ -10,6 +10,7 @@ from typing import Any
 
 from edgembed.manifest import Manifest
 from edgembed.page import figures
+from edgembed_export.frontmatter import front_matter
 from edgembed_export.report import graphs
 from edgembed_export.report.snippets import Snippet, snippets
 
@@ -27,14 +28,9 @@ _NOTES = {
 }
 
 
-def languages(card: Path) -> list[str]:
-    """The languages that a source model's README.md names in its front matter; [] if none."""
-    from huggingface_hub.repocard import metadata_load
-
-    try:
-        found = (metadata_load(card) or {}).get("language") if card.is_file() else None
-    except Exception:  # a card is for people: whatever is wrong in it must not stop an export
-        return []
+def languages(folder: Path) -> list[str]:
+    """The languages that the card in a checkpoint's folder names; [] if none."""
+    found = front_matter(folder).get("language")
     named = found if isinstance(found, list) else [found]
     return [value for value in named if isinstance(value, str)]
 
@@ -134,7 +130,7 @@ def _parity(report: Mapping[str, Any]) -> Iterable[str]:
 
 def _prompts(manifest: Manifest) -> Iterable[str]:
     prompts = manifest.prompts
-    if not prompts.texts:
+    if not any(prompts.texts.values()):
         yield "None: texts are embedded as they are.\n"
         return
     rows = [
