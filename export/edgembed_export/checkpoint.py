@@ -90,13 +90,11 @@ def _modules(folder: Path) -> dict[str, str]:
     """Paths of Transformer, Pooling and, where there is one, Normalize, by class name."""
     entries = _module_entries(folder)
     names = [kind.rpartition(".")[2] for kind, _ in entries]
-    for name, (kind, _) in zip(names, entries, strict=True):
-        # sentence-transformers would import whatever is named.
-        if name not in ("Transformer", "Pooling", "Normalize") or not kind.startswith(_PACKAGE):
+    for name in names:
+        if name not in ("Transformer", "Pooling", "Normalize"):
             raise CheckpointError(
-                f"module {name} is not supported ({kind}): edgembed exports sentence-transformers' "
-                "own Transformer, Pooling (mean or cls) and Normalize, and modules.json lists "
-                f"{', '.join(names)}"
+                f"module {name} is not supported: edgembed exports Transformer, Pooling (mean or "
+                f"cls) and Normalize, and modules.json lists {', '.join(names)}"
             )
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise CheckpointError(
@@ -104,6 +102,12 @@ def _modules(folder: Path) -> dict[str, str]:
             "Normalize, in this order, are supported"
         )
     return {name: place for name, (_, place) in zip(names, entries, strict=True)}
+
+
+def check_modules(folder: Path) -> None:
+    """CheckpointError where sentence-transformers would import what is not its own."""
+    if (folder / "modules.json").is_file():
+        _module_entries(folder)
 
 
 def _module_entries(folder: Path) -> list[tuple[str, str]]:
@@ -119,7 +123,12 @@ def _module_entries(folder: Path) -> list[tuple[str, str]]:
         entries = [(str(m["type"]), str(m["path"])) for m in listed]
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read ({error!r})") from error
-    for _, place in entries:
+    for kind, place in entries:
+        if not kind.startswith(_PACKAGE):
+            raise CheckpointError(
+                f"module {kind} is not supported: code of a checkpoint's own is never run, and "
+                f"this one is not of sentence-transformers: {path}"
+            )
         if place and not is_inside(place):
             raise CheckpointError(f"{path.name} names {place!r}, which is outside of {folder}")
     return entries

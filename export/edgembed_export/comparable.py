@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgembed.pooling import Float32
+from edgembed_export.checkpoint import check_modules
 from edgembed_export.quiet import quiet
 
 
@@ -16,7 +17,11 @@ class Checkpoint:
     """sentence-transformers on torch, float32; texts of neighbouring lengths run together."""
 
     def __init__(self, folder: Path) -> None:
-        """Load it; no code of the checkpoint's own is run, and nothing is fetched."""
+        """Load it; no code of the checkpoint's own is run, and nothing is fetched.
+
+        CheckpointError where it would be.
+        """
+        check_modules(folder)
         import torch
         from sentence_transformers import SentenceTransformer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,3 +40,15 @@ def test_a_checkpoint_and_its_bundle(
     assert said["a"].endswith("(torch)")
     assert said["cosine"]["min"] > 1 - 1e-6
     assert abs(said["pairs"]["labelled"]["difference"]) < 0.01
+
+
+def test_code_of_its_own_is_not_run(
+    own_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modules = json.loads((own_checkpoint / "modules.json").read_text())
+    # Of the standard library, imported by nobody: sentence-transformers would import it.
+    modules[0]["type"] = "this.Transformer"
+    (own_checkpoint / "modules.json").write_text(json.dumps(modules))
+    assert main(["compare", str(own_checkpoint), str(own_checkpoint), "--pairs", str(PAIRS)]) == 1
+    assert "module this.Transformer is not supported" in capsys.readouterr().err
+    assert "this" not in sys.modules

@@ -85,12 +85,15 @@ def _split(spec: str) -> tuple[Path, str | None]:
 
 
 def _plugin(name: str, folder: Path) -> Side:
+    missing = MissingExtraError(
+        f"{folder} is no bundle, and to load it as a {name} takes torch: "
+        "pip install 'edgembed[export]'"
+    )
+    plugins = tuple(entry_points(group=PLUGINS, name=name))
+    if not plugins:
+        raise missing
     try:
-        (plugin,) = entry_points(group=PLUGINS, name=name)
-        side: Side = plugin.load()(folder)
-    except (ValueError, ImportError) as error:
-        raise MissingExtraError(
-            f"{folder} is no bundle, and to load it as a {name} takes torch: "
-            "pip install 'edgembed[export]'"
-        ) from error
+        side: Side = plugins[0].load()(folder)
+    except ImportError as error:
+        raise missing from error
     return side
