@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import io
 import json
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgembed.server import log
 from serving import MAIN, Server, talk
 
 CANARY = "zanzibar"  # in a text, a key, a prompt, a path, a query, a header: never in a log
@@ -183,3 +188,59 @@ def test_lines_for_people(server: Server) -> None:
     server.post("/embed", {"inputs": "a"}, x_request_id="for-people")
     (line,) = server.logged("for-people")
     assert re.match(r"\S+ INFO +request method=POST route=/embed status=200 texts=1 ", line)
+
+
+class Counting(io.StringIO):
+    """A stream that counts its writes."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.fixture
+def gathered() -> Iterator[tuple[logging.Logger, Counting]]:
+    stream, own = Counting(), logging.getLogger("tests.gathered")
+    own.setLevel(logging.INFO)
+    own.propagate = False
+    own.addHandler(log.Gathered(stream))
+    yield own, stream
+    own.handlers.clear()
+
+
+def test_lines_of_one_turn_are_one_write(gathered: tuple[logging.Logger, Counting]) -> None:
+    own, stream = gathered
+
+    async def work() -> None:
+        for number in range(3):
+            own.info("line %d", number)
+        await asyncio.sleep(0)
+
+    asyncio.run(work())
+    assert (stream.getvalue(), stream.writes) == ("line 0\nline 1\nline 2\n", 1)
+
+
+def test_no_line_is_lost_or_out_of_order(gathered: tuple[logging.Logger, Counting]) -> None:
+    own, stream = gathered
+
+    async def work() -> None:
+        own.info("in the loop")
+        await asyncio.to_thread(own.info, "in a thread")
+        own.info("before the end")
+        asyncio.get_running_loop().stop()
+
+    own.info("at once")
+    with contextlib.suppress(RuntimeError):  # the loop was stopped before its work was done
+        asyncio.run(work())
+    own.handlers[0].flush()  # as logging does when Python ends
+    lines = ["at once", "in the loop", "in a thread", "before the end"]
+    assert stream.getvalue().splitlines() == lines
+
+
+def test_a_log_that_nobody_reads_any_more(gathered: tuple[logging.Logger, Counting]) -> None:
+    own, stream = gathered
+    stream.close()
+    own.info("to nobody")
+    asyncio.run(asyncio.sleep(0))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -266,3 +268,28 @@ def test_a_batch_that_is_given_up_is_not_run() -> None:
     with pytest.raises(CancelledError):
         workers.submit(run, ["d"])
     assert not workers.are_alive()
+
+
+def test_a_worker_makes_room() -> None:
+    workers = Workers(2)
+
+    def run(_: str) -> str:
+        workers.make_room(1.0)
+        time.sleep(0.001)
+        return threading.current_thread().name
+
+    try:
+        ran = Counter(workers.submit(run, ["x"] * 50).future.result(timeout=20))
+    finally:
+        workers.close()
+    # The one rests for a tenth of a second after each text.
+    assert ran["edgembed-0"] > 5 * ran["edgembed-1"]
+
+
+def test_an_only_worker_makes_no_room() -> None:
+    workers = Workers(1)
+    try:
+        workers.make_room(1.0)
+        assert workers.submit(len, ["x"] * 50).future.result(timeout=20) == [1] * 50
+    finally:
+        workers.close()

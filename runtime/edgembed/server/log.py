@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -9,6 +11,7 @@ import threading
 import traceback
 import warnings
 from datetime import datetime, timezone
+from typing import TextIO
 
 from edgembed.service.http import Record
 
@@ -18,7 +21,7 @@ _FIELDS = "fields"
 
 def configure(as_json: bool) -> None:
     """Send all logs and warnings to stderr, as JSON lines or for people to read."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Gathered(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else _Readable())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -28,6 +31,40 @@ def configure(as_json: bool) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.showwarning = _warning
     threading.excepthook = _thread_failure
+
+
+class Gathered(logging.StreamHandler[TextIO]):
+    """Writes the lines of one turn of an event loop with one call, and all others at once.
+
+    Under overload a turn has dozens of lines, and each call lets another thread have Python.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Nothing is written yet."""
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line until the loop has nothing else to do, or write it."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+        except Exception:
+            self.handleError(record)
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if len(self._lines) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is kept. Where nobody reads any more there is nobody to tell."""
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+            lines, self._lines = self._lines, []
+            self.stream.write("".join(lines))
+            super().flush()
 
 
 def _warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -45,6 +82,8 @@ def event(message: str, **fields: object) -> None:
 
 def request(record: Record) -> None:
     """Log one request; seconds become milliseconds."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
     seconds = {
         "total": record.total_seconds,
         "queue": record.queue_seconds,
@@ -62,7 +101,12 @@ def request(record: Record) -> None:
     }
     if record.error is not None:
         fields["error"] = record.error
-    logger.info("request", extra={_FIELDS: fields})
+    # As logger.info, but without a look for the line of ours that it is called from.
+    logger.handle(
+        logger.makeRecord(
+            logger.name, logging.INFO, "", 0, "request", (), None, extra={_FIELDS: fields}
+        )
+    )
 
 
 def failure(error: BaseException, request_id: str) -> None:

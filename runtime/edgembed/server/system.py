@@ -65,10 +65,8 @@ def lower_priority(thread_ids: Iterable[int]) -> None:
     """Let these threads of this process step back where there are more to run than CPUs (Linux).
 
     Under overload the workers want every CPU, and the event loop would wait for its share before it
-    can refuse what is too much. Threads that compute in batches wait for the end of its turn when
-    they wake up. Measured, 3 times what two workers can bear, 2 CPUs, milliseconds until a request
-    is refused, median and 99th percentile: as they are 80 to 110 and 400 to 540; nicer 2 to 90 and
-    30 to 530; batches as well 0.4 to 0.7 and 23 to 56.
+    can refuse what is too much. A thread that computes in batches does not interrupt others when it
+    wakes up.
     """
     if sys.platform != "linux":  # elsewhere priorities are the whole process's
         return

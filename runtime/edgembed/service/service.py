@@ -34,6 +34,9 @@ _MOST_SURPRISE = 4
 # The cost of a text that is not tokenised yet: its characters, as far as they may count, and a few
 # for what every text costs.
 _CHARACTERS_PER_TOKEN, _EVERY_TEXT = 4, 20
+# For each refusal one of several workers rests so long. The refusal itself takes a third of it; but
+# where a CPU is free for the loop only when a text has ended, refusals wait for one another.
+_REFUSAL_SECONDS = 0.001
 _WARM_UP = "How long does a text take on this machine? " * 4
 
 
@@ -95,19 +98,26 @@ class Service:
         if self._draining:
             raise ServiceError(UNHEALTHY, "the server is shutting down", retry_after=1)
         if self._active >= self.settings.max_concurrent_requests:
-            raise ServiceError(OVERLOADED, "the model is overloaded: try again", retry_after=1)
+            raise self._overload(1)
 
     def submit(self, task: Task) -> Batch[Piece]:
         """Put a task in line; each one is to be followed by a `done`. ServiceError: no room."""
         ahead = self.workers.ahead_of(len(task.texts)) * self._unit_seconds / self.workers.count
         late = ahead - self.settings.max_queue_time
         if late > 0:
-            raise ServiceError(OVERLOADED, "the model is overloaded: try again", retry_after=late)
+            raise self._overload(late)
         with self._lock:
             self.check_ready()
             batch = self.workers.submit(task.run, task.texts, self._cost(task.texts))
             self._active += 1
         return batch
+
+    def _overload(self, retry_after: float) -> ServiceError:
+        """The refusal, and the room that it takes: refusing is to stay quick beside the workers."""
+        self.workers.make_room(_REFUSAL_SECONDS)
+        return ServiceError(
+            OVERLOADED, "the model is overloaded: try again", retry_after=retry_after
+        )
 
     def done(self, batch: Batch[Piece], task: Task) -> None:
         """Count a task's end, and learn from it how long texts take."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from threading import Condition, Thread
+from functools import partial
+from threading import Condition, Event, Thread
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
+_LONGEST_REST = 0.1  # seconds
 _Result = TypeVar("_Result")
 
 
@@ -74,9 +76,13 @@ class Workers:
         # Whoever takes a batch out of here, under the lock, is the one to settle its future.
         self._unsettled: set[Batch[Any]] = set()
         self._condition = Condition()
-        self._closed = False
+        self._closed = Event()
+        self._rest_until = 0.0  # of one worker
         names = [f"edgembed-{index}" for index in range(count)]
-        self._threads = [Thread(target=self._work, name=name, daemon=True) for name in names]
+        work = dict.fromkeys(names, self._work)
+        if count > 1:
+            work[names[-1]] = partial(self._work, rests=True)
+        self._threads = [Thread(target=own, name=name, daemon=True) for name, own in work.items()]
         for thread in self._threads:
             thread.start()
 
@@ -86,12 +92,20 @@ class Workers:
         """Put a batch of at least one text in line; cost: of one text, in a unit of the caller."""
         batch = Batch(run, texts, cost)
         with self._condition:
-            if self._closed:
+            if self._closed.is_set():
                 raise CancelledError("the workers have stopped")
             self._unsettled.add(batch)
             self._turns.append(batch)
             self._condition.notify(min(self.count, len(texts)))
         return batch
+
+    def make_room(self, seconds: float) -> None:
+        """Leave a CPU to others for so long: of several workers, one rests.
+
+        Calls add up, but not to more than a moment.
+        """
+        now = perf_counter()
+        self._rest_until = min(max(self._rest_until, now) + seconds, now + _LONGEST_REST)
 
     def waiting(self) -> int:
         """Texts that no worker has taken yet, of all batches."""
@@ -129,26 +143,28 @@ class Workers:
 
     def are_alive(self) -> bool:
         """Whether every worker is there."""
-        return not self._closed and all(thread.is_alive() for thread in self._threads)
+        return not self._closed.is_set() and all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
         """Give up what waits and end the threads; a text that has begun is run to its end."""
         with self._condition:
-            self._closed = True
+            self._closed.set()
             self._condition.notify_all()
         self.cancel_all(CancelledError("the workers have stopped"))
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
+    def _work(self, rests: bool = False) -> None:
         while (claimed := self._claim()) is not None:
             self._run(*claimed)
             del claimed  # an idle worker keeps no request's texts in memory
+            if rests and (left := self._rest_until - perf_counter()) > 0:
+                self._closed.wait(left)
 
     def _claim(self) -> tuple[Batch[Any], int] | None:
         with self._condition:
             while not self._turns:
-                if self._closed:
+                if self._closed.is_set():
                     return None
                 self._condition.wait()
             batch = self._turns.popleft()
