@@ -13,9 +13,9 @@ import cli_page
 from edgembed import Embedder
 from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError, IntegrityError
+from serving import MAIN, serve
 from support import public_pem, python, write_keys
 
-MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
 NAME = "manifest.json.sig"
 
 
@@ -120,7 +120,7 @@ def test_every_command_that_takes_a_key(
         "similarity": ["similarity", signed, "a", "b"],
         "corpus": ["corpus", signed, texts, tmp_path / "out", "--dry-run"],
     }
-    assert set(commands) == {
+    assert {*commands, "serve"} == {
         name for name, own in cli_page.commands().items() if "--public-key" in own.format_help()
     }
     for command in commands.values():
@@ -128,6 +128,21 @@ def test_every_command_that_takes_a_key(
         done = edgembed(*command, "--public-key", other)
         assert done.returncode == 1
         assert b"signed with another key" in b" ".join((done.stderr + done.stdout).split())
+
+
+def test_a_server_takes_a_key(
+    signed: Path, signing_keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    good, other = signing_keys[1], write_keys(tmp_path, "other")[1]
+    with serve(signed, "--public-key", str(good)) as server:
+        assert server.get("/health").status == 200
+    done = edgembed("serve", signed, "--port", "0", "--public-key", other)
+    assert done.returncode == 1
+    assert b"signed with another key" in done.stderr
+    variables = {"MODEL_ID": str(signed), "EDGEMBED_PUBLIC_KEY": str(other)}
+    done = python("-c", "import edgembed.serverless.aws", **variables)
+    assert done.returncode == 1
+    assert b"signed with another key" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")

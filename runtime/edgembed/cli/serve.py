@@ -96,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
     # Bound first: a port that is taken shows before a large model is loaded.
     with Address(server["host"], server["port"]).bind() as listening:
         log.configure(server["json_output"])
-        service = Service(Model.load(bundle, server["dtype"], settings), server["threads"])
+        model = Model.load(bundle, server["dtype"], settings, public_key=server["public_key"])
+        service = Service(model, server["threads"])
         times = server["request_timeout"], server["drain_time"]
         serve(service, listening, *times, server["cors_allow_origin"])
     return 0

@@ -51,7 +51,8 @@ def _load() -> Service:
         os.environ.get("LAMBDA_TASK_ROOT", ""), "bundle"
     )
     settings = Settings(**values(SETTINGS, {}), api_keys=api_keys())
-    service = Service(Model.load(bundle, given["dtype"], settings), given["threads"] or _workers())
+    model = Model.load(bundle, given["dtype"], settings, public_key=given["public_key"])
+    service = Service(model, given["threads"] or _workers())
     log.event(
         "loaded",
         model=service.model.name,

@@ -63,9 +63,10 @@ class Model:
         dtype: str | None,
         settings: Settings,
         canaries: CanaryCheck = "warn",
+        public_key: str | None = None,
     ) -> Model:
         """Load a bundle for runs of one thread each; see Embedder for arguments and errors."""
-        engine = Engine(bundle, dtype, 1)
+        engine = Engine(bundle, dtype, 1, public_key)
         engine.check_canaries(canaries)
         return cls(engine, settings)
 

@@ -82,6 +82,14 @@ SETTINGS = (
 MODEL = (
     Option("--dtype", None, str, "int8 or float32 (default: the bundle's)", "DTYPE"),
     Option("--threads", None, threads, "texts run at once (default: all CPUs)", "N", "EDGEMBED_"),
+    Option(
+        "--public-key",
+        None,
+        str,
+        "refuse a bundle that is not signed with the private key to this one (PEM, Ed25519)",
+        "FILE",
+        "EDGEMBED_",
+    ),
 )
 
 
