@@ -84,7 +84,7 @@ def _latency(found: Data, path: Path, key: str) -> None:
         title=f"Latency of one text, {key}", xticks=[int(tokens) for tokens in _TOKENS],
         xticklabels=_TOKENS,
     )  # fmt: skip
-    axes.legend(fontsize=7, ncols=2)
+    _legend_beside(axes)
     axes.grid(alpha=0.3)
     _save(figure, path)
 
@@ -107,9 +107,14 @@ def _threads(throughput: Data, path: Path, key: str) -> None:
         ylabel="texts a second", title=f"Throughput by threads, {key}",
         xticks=[int(threads) for threads in throughput],
     )  # fmt: skip
-    axes.legend(fontsize=6, ncols=2)
+    _legend_beside(axes)
     axes.grid(alpha=0.3)
     _save(figure, path)
+
+
+def _legend_beside(axes: Any) -> None:
+    """Beside the plot: there are more lines than room among them."""
+    axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
 def _cold(cold: Data, path: Path, key: str) -> None:
