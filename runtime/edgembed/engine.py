@@ -23,7 +23,6 @@ from edgembed.bundle import Bundle, release
 from edgembed.canary import tolerance
 from edgembed.crew import Crew
 from edgembed.errors import (
-    ArgumentError,
     CanaryError,
     CanaryWarning,
     InferenceError,
@@ -32,14 +31,13 @@ from edgembed.errors import (
 from edgembed.files import Content, stamp, was_written_to
 from edgembed.manifest import Weights
 from edgembed.pooling import Float32, normalize, pool
-from edgembed.threads import available_threads
+from edgembed.threads import checked_threads
 from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
 
 if TYPE_CHECKING:
     from edgembed.session import Sessions
 
-_MOST = 1024  # threads; more than any machine this is for
 Kept = TypeVar("Kept")
 CanaryCheck = Literal["warn", "refuse", "off"]
 
@@ -74,7 +72,7 @@ class Engine:
         copy_weights: bool = False,
     ) -> None:
         """Check and load one dtype of a bundle (None: the manifest's default)."""
-        self.threads = _checked_threads(threads)
+        self.threads = checked_threads(threads)
         self.bundle = Bundle.open(folder, public_key)
         self.manifest = self.bundle.manifest
         self.dtype = self.manifest.default_dtype if dtype is None else dtype
@@ -245,13 +243,3 @@ def _arrays(weights: Weights, data: Content) -> dict[str, npt.NDArray[Any]]:
         name: np.frombuffer(data, t.dtype, math.prod(t.shape), t.offset).reshape(t.shape)
         for name, t in weights.tensors.items()
     }
-
-
-def _checked_threads(threads: int | None) -> int:
-    if threads is None:
-        return available_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= _MOST:
-        raise ArgumentError(
-            f"threads must be a whole number from 1 to {_MOST}, or None, not {threads!r}"
-        )
-    return threads

@@ -10,6 +10,9 @@ import math
 import os
 from pathlib import Path
 
+from edgembed.errors import ArgumentError
+
+_MOST = 1024  # more than any machine this is for
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -17,6 +20,17 @@ def available_threads(cgroup: Path = CGROUP) -> int:
     """Threads worth starting: CPUs of the affinity mask, at most ceil(cgroup quota), at least 1."""
     quota = cpu_quota(cgroup)
     return max(1, min(affinity(), math.ceil(quota) if quota else affinity()))
+
+
+def checked_threads(threads: int | None) -> int:
+    """The number itself, or available_threads() for None; ArgumentError for what is none."""
+    if threads is None:
+        return available_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= _MOST:
+        raise ArgumentError(
+            f"threads must be a whole number from 1 to {_MOST}, or None, not {threads!r}"
+        )
+    return threads
 
 
 def affinity() -> int:

@@ -18,7 +18,7 @@ from edgembed.corpus.worker import Counts, Job
 from edgembed.engine import CanaryCheck
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.outputs import check_positive
-from edgembed.threads import available_threads
+from edgembed.threads import checked_threads
 
 Spread = Callable[[Job, "list[Part]", int, "str | None"], Generator[Counts, None, None]]
 
@@ -149,9 +149,8 @@ def _about(model: CorpusModel, output: Output) -> dict[str, str]:
 
 def checked(threads: int | None, cache: int) -> int:
     """How many threads; ArgumentError where either is none that can be meant."""
-    check_positive("threads", 1 if threads is None else threads)
     check_positive("cache", cache or 1)
-    return threads or available_threads()
+    return checked_threads(threads)
 
 
 def _with_daft() -> Spread:
