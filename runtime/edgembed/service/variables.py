@@ -13,8 +13,9 @@ from typing import Any
 
 from edgembed.errors import ArgumentError
 from edgembed.service.settings import Settings
+from edgembed.threads import checked_threads
 
-_MOST_SECONDS, _MOST_THREADS = 3600.0, 1024
+_MOST_SECONDS = 3600.0
 _YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -57,10 +58,7 @@ def seconds(text: str) -> float:
 
 def threads(text: str) -> int:
     """ValueError for what is no number of threads."""
-    given = int(text)
-    if not 0 < given <= _MOST_THREADS:
-        raise ValueError("out of range")
-    return given
+    return checked_threads(int(text))
 
 
 def _own(name: str, parse: Callable[[str], Any], text: str, metavar: str) -> Option:
