@@ -1,7 +1,6 @@
 """Load from a process of its own: a job as JSON on stdin, what became of each request on stdout.
 
     closed   {"connections", "seconds"}: each connection asks again when it has its answer
-    open     {"rate", "seconds"}: so many requests a second, whatever becomes of those before
     trickle  {"connections", "seconds"}: requests of which a byte comes a second
 
 The job also has address, bodies (bytes of JSON, as text), expected (the bodies' embeddings as
@@ -11,17 +10,12 @@ base64) and path. Only the standard library, so that the client takes little of 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import json
-import os
 import sys
-from collections import deque
 from itertools import count
 from time import perf_counter
 from typing import Any
-
-GRACE = 60  # seconds for answers after the last request
 
 
 class UnansweredError(Exception):
@@ -124,24 +118,6 @@ class Load:
                     return
             await self.ask(connection)
 
-    async def open(self) -> None:
-        """At a steady rate."""
-        free: deque[Connection] = deque()
-        began, rate = perf_counter(), self.job["rate"]
-        tasks = []
-        for number in range(int(rate * self.job["seconds"])):
-            wait = began + number / rate - perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            tasks.append(asyncio.create_task(self._once(free)))
-        await asyncio.wait_for(asyncio.gather(*tasks), GRACE)
-
-    async def _once(self, free: deque[Connection]) -> None:
-        connection = free.pop() if free else await self.connect()
-        await self.ask(connection)
-        if connection.open:
-            free.append(connection)
-
     async def trickle(self) -> None:
         """Each its own kind of slowness; a record of how long each connection stayed."""
         head = self._request("slow", 0).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
@@ -170,8 +146,6 @@ class Load:
 
 def main() -> None:
     """One job."""
-    with contextlib.suppress(OSError):  # what is late shall be the server, not who measures it
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
     job = json.load(sys.stdin)
     gc.disable()  # it would look through a hundred thousand records while answers wait
     load = Load(job)

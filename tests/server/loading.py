@@ -1,4 +1,4 @@
-"""Load on a server from another process (load_client.py), and what came of it."""
+"""Load on a server from other processes (load_client.py, open_load.c), and what came of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -54,6 +54,40 @@ def finish(client: subprocess.Popen[str]) -> list[Record]:
 def load(server: Server, model: Embedder, mode: str, **job: Any) -> list[Record]:
     """A client from beginning to end."""
     return finish(begin(server, model, mode, **job))
+
+
+def crowd(
+    program: Path, server: Server, model: Embedder, rate: float, seconds: float, answers: Path
+) -> list[Record]:
+    """So many requests a second, whatever becomes of those before: each one's record.
+
+    program: open_load.c's. answers: a file for what it hears, so that nobody reads it meanwhile.
+    """
+    own = bodies(model)
+    arguments = [str(program), str(server.address[1]), str(rate), str(seconds)]
+    asked = "".join(f"{body}\n" for body in own["bodies"]).encode()
+    with answers.open("wb") as file:
+        subprocess.run(arguments, input=asked, stdout=file, check=True, timeout=seconds + 120)
+    with answers.open("rb") as file:
+        return [_record(line, file, own["expected"]) for line in file]
+
+
+def _record(line: bytes, file: BinaryIO, expected: list[str]) -> Record:
+    number, seconds, length = line.split()
+    name = f"load-{int(number)}"
+    record: Record = {"id": name, "status": None, "seconds": float(seconds)}
+    head, _, body = file.read(int(length)).partition(b"\r\n\r\n")
+    if not head:
+        return record
+    line, *own = head.split(b"\r\n")
+    headers = dict(header.decode().split(": ", 1) for header in own)
+    assert len(body) == int(headers["content-length"])
+    record |= {"status": int(line.split()[1]), "retry_after": headers.get("retry-after")}
+    record["echoed"] = headers.get("x-request-id") == name
+    if record["status"] == 200:
+        got = json.loads(body)["data"][0]["embedding"]
+        record["right"] = got == expected[int(number) % len(expected)]
+    return record
 
 
 def by_status(records: list[Record]) -> Counter[Any]:

@@ -6,6 +6,8 @@ import json
 import os
 import random
 import re
+import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -14,12 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loading import begin, by_status, finish, load, percentile
+from loading import begin, by_status, crowd, finish, load, percentile
 
 from edgembed import Embedder
 from serving import Server
 
 _REFUSED_WITHIN = 50.0  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def open_load(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What asks at a steady rate (Linux)."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("open_load.c needs Linux and a C compiler")
+    made = tmp_path_factory.mktemp("load") / "open_load"
+    source = Path(__file__).with_name("open_load.c")
+    subprocess.run([compiler, "-O2", "-Wall", "-Werror", "-o", made, source], check=True)
+    return made
 
 
 def test_four_times_what_it_can_bear(
@@ -28,12 +42,14 @@ def test_four_times_what_it_can_bear(
     embedder: Callable[..., Embedder],
     amount: Callable[[int, int], int],
     figure: Callable[[str], None],
+    open_load: Path,
+    tmp_path: Path,
 ) -> None:
     model, seconds = embedder("minilm", "int8"), amount(4, 60)
     with start(bundles / "minilm", MAX_CONCURRENT_REQUESTS="64") as server:
         before = load(server, model, "closed", connections=8, seconds=amount(2, 10))
         rate = 4 * len(before) / amount(2, 10)
-        records = load(server, model, "open", rate=rate, seconds=seconds)
+        records = crowd(open_load, server, model, rate, seconds, tmp_path / "answers")
         after = load(server, model, "closed", connections=8, seconds=amount(2, 10))
         server.stop()
         logged = "".join(server.lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -42,6 +43,22 @@ def test_a_whole_request_in_one_call(service: Service, embedder: Callable[..., E
     assert got.tobytes() == embedder("tiny-frida", "int8").encode(TEXTS).tobytes()
     assert service.handle("GET", "/health", {}, b"").status == 200
     assert service.handle("POST", "/embed", {}, b"{").status == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b"{}", b'{"inputs": "a"}', b'{"inputs": [""] * 99}'])
+@pytest.mark.parametrize("path", ["/embed", "/v1/embeddings", "/nowhere"])
+def test_a_request_leaves_nothing_to_the_garbage_collector(
+    service: Service, path: str, body: bytes
+) -> None:
+    """It stops the event loop for 35 ms: too long for all who are refused meanwhile."""
+    service.handle("POST", path, {}, body)
+    gc.collect()
+    gc.disable()
+    try:
+        service.handle("POST", path, {}, body)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_importing_it_brings_no_server() -> None:
@@ -119,7 +136,7 @@ def test_a_defect_is_answered_and_kept_for_the_log(
     assert response.status == 500
     assert json.loads(response.body)["error_type"] == "Backend"
     assert b"a text" not in response.body
-    assert isinstance(exchange.defect, KeyError)
+    assert isinstance(response.defect, KeyError)
 
 
 def test_a_pause_of_the_process_refuses_nobody(frida: Path) -> None:

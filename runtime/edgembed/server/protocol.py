@@ -36,7 +36,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """request_timeout: seconds from a request's first byte, or the connection, to its last."""
         super().__init__(*args, **kwargs)
         self._request_timeout = request_timeout
-        self._deadline: asyncio.TimerHandle | None = None  # of the request that is coming in
+        self._due: float | None = None  # when the request that is coming in has to be whole
+        self._clock: asyncio.TimerHandle | None = None
         self._reader_watch: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
         self._ended = False  # nothing that comes in is looked at any more
@@ -57,9 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is due any more."""
         self._ended = True
-        self._stop_clock()
-        if self._reader_watch is not None:
-            self._reader_watch.cancel()
+        for timer in (self._clock, self._reader_watch):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -75,7 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._ended:
             return
         self._unset_keepalive_if_required()
-        if self._deadline is None and not self._owes_answer():
+        if self._due is None and not self._owes_answer():
             self._start_clock()  # blank lines between requests shall not keep the connection
         self._counted = True
         try:
@@ -88,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse("431 Request Header Fields Too Large")
         if self._last_call:
             super().shutdown()
-        elif self._deadline is None and not self._owes_answer():
+        elif self._due is None and not self._owes_answer():
             self._rest()
 
     def _rest(self) -> None:
@@ -182,7 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """All is handed over: see that the client takes it."""
-        if self.pipeline and self._deadline is not None:
+        if self.pipeline and self._due is not None:
             self._start_clock()  # the next one was not read while it waited for this answer
         super().on_response_complete()
         if self._reader_watch is not None:  # what is unsent has grown by this answer
@@ -210,13 +211,23 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- the end
 
     def _start_clock(self) -> None:
-        self._stop_clock()
-        self._deadline = self.loop.call_later(self._request_timeout, self._too_late)
+        self._due = self.loop.time() + self._request_timeout
+        if self._clock is None:
+            self._clock = self.loop.call_at(self._due, self._look_at_clock)
 
     def _stop_clock(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        """The timer runs on, for the requests to come: one for each took too long to make."""
+        self._due = None
+
+    def _look_at_clock(self) -> None:
+        self._clock = None
+        if self._due is None:
+            return
+        if self._due > self.loop.time():
+            self._clock = self.loop.call_at(self._due, self._look_at_clock)
+        else:
+            self._due = None
+            self._too_late()
 
     def _too_late(self) -> None:
         if self.pipeline:

@@ -52,7 +52,6 @@ class Exchange:
         self._task: Task | None = None
         self._batch: Batch[Piece] | None = None
         self.error: BaseException | None = None
-        self.defect: BaseException | None = None  # an error that no one foresaw, for the log
         self._headers: dict[str, str] = {}
         try:
             self._check_head(method, path, headers)
@@ -84,14 +83,13 @@ class Exchange:
 
     def response(self) -> Response:
         """The answer, whatever happened."""
-        try:
-            body, status = self._answer(), 200
-        except BaseException as error:  # all that goes wrong is answered
-            refusal = _as_service_error(error)
-            self.defect = error if refusal.kind is INTERNAL else None
-            self.record.error = refusal.kind.metric
-            body, status = refusal.body(self.dialect), refusal.status(self.dialect)
-            self._headers.update(refusal.headers())
+        if self.error is None:
+            try:
+                body, status, defect = self._answer(), 200, None
+            except BaseException as error:  # all that goes wrong is answered
+                self.error = error
+        if self.error is not None:
+            body, status, defect = self._refusal(self.error)
         self.record.status = status
         self.record.total_seconds = perf_counter() - self._began
         self._headers["x-request-id"] = self.record.request_id
@@ -99,10 +97,13 @@ class Exchange:
             self._headers["content-type"] = JSON
         if status == 200 and self._task is not None:
             self._headers.update(_figures(self.record))
-        return Response(status, body, self.record, self._headers, self.defect)
+        return Response(status, body, self.record, self._headers, defect)
 
     def close(self) -> None:
         """Nobody waits any more: what has not begun is not run."""
+        # It knows the frames that it came through, and they know the exchange: in a circle, of
+        # thirty objects a refusal, that only the garbage collector would find.
+        self.error = None
         if self._batch is not None and self._task is not None:
             if not self._batch.future.done():
                 self._service.workers.cancel(self._batch, ServiceError(INTERNAL, "abandoned"))
@@ -140,9 +141,15 @@ class Exchange:
         self.record.characters = sum(map(len, task.texts))
         self._batch, self._task = self._service.submit(task), task
 
+    def _refusal(self, error: BaseException) -> tuple[bytes, int, BaseException | None]:
+        """Body and status; and the error where no one foresaw it, for the log."""
+        refusal = _as_service_error(error)
+        self.record.error = refusal.kind.metric
+        self._headers.update(refusal.headers())
+        defect = error if refusal.kind is INTERNAL else None
+        return refusal.body(self.dialect), refusal.status(self.dialect), defect
+
     def _answer(self) -> bytes:
-        if self.error is not None:
-            raise self.error
         if self._batch is None or self._task is None:
             return self._body
         pieces = self._batch.future.result(0)
