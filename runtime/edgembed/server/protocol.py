@@ -19,10 +19,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgembed.server import log
 from edgembed.server.framing import LARGEST_HEAD, fault, without_upgrade
-from edgembed.server.system import has_input, set_no_delay, unsent
+from edgembed.server.reader import SlowReader
+from edgembed.server.system import has_input, set_no_delay
 
 _MOST_PIPELINED = 128  # requests that wait on one connection for the answers before theirs
-_SLOWEST_READER = 1024  # bytes a second that a client has to take of its answer
 
 
 def _answer(status: str) -> bytes:
@@ -38,7 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._request_timeout = request_timeout
         self._due: float | None = None  # when the request that is coming in has to be whole
         self._clock: asyncio.TimerHandle | None = None
-        self._reader_watch: asyncio.TimerHandle | None = None
+        self._reader: SlowReader
         self._in_head = self._in_body = False
         self._ended = False  # nothing that comes in is looked at any more
         self._unfinished = 0  # bytes of a head, or of chunk sizes and trailers, without an end
@@ -53,14 +53,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """The first request is due from now on."""
         super().connection_made(transport)
         set_no_delay(transport)
+        self._reader = SlowReader(transport, self.loop, self._request_timeout)
         self._start_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is due any more."""
         self._ended = True
-        for timer in (self._clock, self._reader_watch):
-            if timer is not None:
-                timer.cancel()
+        if self._clock is not None:
+            self._clock.cancel()
+        self._reader.stop()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -186,27 +187,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline and self._due is not None:
             self._start_clock()  # the next one was not read while it waited for this answer
         super().on_response_complete()
-        if self._reader_watch is not None:  # what is unsent has grown by this answer
-            self._reader_watch.cancel()
-        self._watch_reader()
+        self._reader.watch()
 
     def _owes_answer(self) -> bool:
         return self._running is not None and not self._running.response_complete
-
-    def _watch_reader(self) -> None:
-        left = unsent(self.transport)
-        self._reader_watch = (
-            self.loop.call_later(self._request_timeout, self._look_at_reader, left)
-            if left
-            else None
-        )
-
-    def _look_at_reader(self, before: int) -> None:
-        left = unsent(self.transport)
-        if left and before - left < _SLOWEST_READER * self._request_timeout:
-            self.transport.abort()
-        else:
-            self._watch_reader()
 
     # --- the end
 
