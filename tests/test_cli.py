@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgembed import Embedder, __version__
-from support import python
+from support import python, strict_json
 
 TEXTS = ["Кошка сидит на окне.", "The cat, it rains", "", "   ", 'a "quoted" \\ one']
 DEFAULT_PROMPT_SAID = "edgembed: default prompt 'categorize: ' (--prompt '' for none)"
@@ -105,6 +105,12 @@ def test_jsonl_by_field_keeps_the_other_fields(
     own = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [{k: v for k, v in row.items() if k != "embedding"} for row in own] == rows
     assert np.array([row["embedding"] for row in own], np.float32).tobytes() == expected.tobytes()
+
+
+def test_what_is_no_number_is_null_in_jsonl(frida: Path) -> None:
+    raw = b'{"t": "a", "x": [1e999, -1e999, 0.5]}'
+    done = run("encode", frida, "--field", "t", stdin=raw)
+    assert strict_json(done.stdout)["x"] == [None, None, 0.5]
 
 
 def test_line_n_is_vector_n(frida: Path, tmp_path: Path) -> None:

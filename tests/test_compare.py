@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,17 @@ def test_a_page_that_cannot_be_written_is_refused_first(
     wrong = ["--prompt", "\ud800"]  # found out when the texts are embedded
     code, _, said = run(capsys, bundle, bundle, "--pairs", labelled, "--html", target, *wrong)
     assert (code, str(target) in said) == (1, True)
+
+
+def test_a_page_without_matplotlib_is_refused_first(
+    labelled: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    absent = tmp_path / "absent"  # found out when the bundles are opened
+    html = tmp_path / "page.html"
+    code, _, said = run(capsys, absent, absent, "--pairs", labelled, "--html", html)
+    assert (code, "pip install 'edgembed[compare]'" in said) == (1, True)
 
 
 def made(texts: list[str], **pairs: Any) -> str:

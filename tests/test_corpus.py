@@ -20,7 +20,7 @@ from edgembed import ArgumentError, Embedder, PromptWarning, TextError
 from edgembed.corpus import model as corpus_model
 from edgembed.corpus import writers
 from edgembed.errors import IntegrityError
-from support import ROOT, change_json, python
+from support import ROOT, change_json, python, strict_json
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
 
@@ -240,6 +240,21 @@ def test_what_is_no_text_is_kept_as_null(
     else:
         got = pq.read_table(written).column("text").to_pylist()
     assert got == ["good", None, "fine"]
+
+
+def test_what_is_no_number_is_null_in_jsonl(bundle: Path, tmp_path: Path) -> None:
+    numbers = [float("nan"), float("inf"), 0.5]
+    nested = [{"x": [value]} for value in numbers]
+    table = pa.table({"text": [None, "a", "b"], "x": numbers, "nested": nested})
+    pq.write_table(table, tmp_path / "in.parquet")
+    embed(bundle, tmp_path / "in.parquet", tmp_path / "out", format="jsonl", key="x")
+    lines = (tmp_path / "out" / "part-000000.jsonl").read_bytes().splitlines()
+    rows = [strict_json(line) for line in lines]
+    assert [(row["x"], row["nested"]) for row in rows] == [
+        (None, {"x": [None]}), (0.5, {"x": [0.5]})
+    ]  # fmt: skip
+    told = (tmp_path / "out" / "_edgembed" / "refused.jsonl").read_bytes()
+    assert strict_json(told)["key"] is None
 
 
 def test_other_columns_that_are_not_utf8(bundle: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -249,6 +250,20 @@ def test_a_disk_error_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="edgembed"):
         slim(site, tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"site"}
+
+
+def test_what_a_kill_left_is_swept_away(tmp_path: Path) -> None:
+    site, out = installed(tmp_path / "site", "cp27"), tmp_path / "out"
+    script = (
+        "import os, signal, sys; from pathlib import Path; from edgembed.slim import build\n"
+        "build._compile = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "build.slim(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, site, out], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2  # the draft
+    slim(site, out)
+    assert {path.name for path in tmp_path.iterdir()} == {"site", "out"}
 
 
 # --- the command

@@ -39,6 +39,7 @@ def test_openai(server: Server, model: Embedder) -> None:
         got = np.array([item.embedding for item in prompted.data], np.float32)
         assert got.tobytes() == expected.tobytes()
         (listed,) = client.models.list().data
+        assert client.models.retrieve(listed.id) == listed
         assert listed.id == response.model
         with pytest.raises(BadRequestError, match="check_embedding_ctx_length=False"):
             client.embeddings.create(model="any", input=[[1, 2]])

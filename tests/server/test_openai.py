@@ -150,6 +150,18 @@ def test_models(server: Server) -> None:
     assert answer.json["model"] == item["id"]
 
 
+@pytest.mark.parametrize("name", ["", "text-embedding-3-small", "a/b", "{model}", "%00"])
+def test_a_model_by_its_name(server: Server, name: str) -> None:
+    (item,) = server.get("/v1/models").json["data"]
+    assert server.get(f"/v1/models/{item['id']}").json == item
+    own = f"by-name-{name.encode().hex()}"
+    answer = server.get(f"/v1/models/{name}", x_request_id=own)
+    assert answer.status == 404
+    assert answer.json["error"]["code"] == ("model_not_found" if name else "not_found")
+    (line,) = server.logged(f"request_id={own} ")
+    assert f"route={'/v1/models/{model}' if name else 'unknown'} " in line
+
+
 def test_an_unknown_path_of_openai(server: Server) -> None:
     answer = server.post("/v1/chat/completions", {})
     assert answer.status == 404

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgembed.cli.options import Commands
+from edgembed.jsontext import to_json
 from edgembed.replacing import check_place, replacing
 
 if TYPE_CHECKING:
@@ -53,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
     corpus = read_corpus(args.pairs)
     if args.html:
         check_place(args.html)
+        from edgembed.page.svg import require_matplotlib
+
+        require_matplotlib()
     options = Options(args.threads)
     a, b = (open_side(spec, options) for spec in (args.a, args.b))
     names = (a.name, b.name) if a.name != b.name else (f"A: {a.name}", f"B: {b.name}")
@@ -65,18 +67,11 @@ def run(args: argparse.Namespace) -> int:
         with replacing(args.html) as stream:
             stream.write(content)
     if args.json:
-        facts = {"a": a.name, "b": b.name, **_finite(compared.figures)}
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        # A correlation with what never changes is no number.
+        print(to_json({"a": a.name, "b": b.name, **compared.figures}, indent=2))
     else:
         print("\n".join(_lines(compared)))
     return 0
-
-
-def _finite(value: Any) -> Any:
-    """NaN as null, which JSON has: a correlation with what never changes is no number."""
-    if isinstance(value, dict):
-        return {key: _finite(own) for key, own in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _lines(compared: Comparison) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgembed.cli.inputs import Record
 from edgembed.errors import ArgumentError, MissingExtraError
+from edgembed.jsontext import to_json
 from edgembed.unicode import is_encodable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _write_jsonl(stream: BinaryIO, records: list[Record], vectors: Matrix) -> No
     for record, vector in zip(records, vectors, strict=True):
         # float32's own shortest digits, not float64's seventeen; they read back bit for bit.
         row = {**record.fields, EMBEDDING: [float(str(x)) for x in vector]}
-        line = json.dumps(row, ensure_ascii=False) + "\n"
+        line = to_json(row) + "\n"
         # A lone surrogate in another field, which came as \ud800, leaves as it came.
         stream.write(line.encode("utf-8", "backslashreplace"))
 

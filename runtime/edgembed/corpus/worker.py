@@ -20,6 +20,7 @@ from edgembed.corpus.readers.spans import Rows
 from edgembed.corpus.settings import Settings
 from edgembed.corpus.writers import embedding_column, nullable_column, serialize
 from edgembed.errors import BundleError, InferenceError, TextError
+from edgembed.jsontext import to_json
 
 
 class Counts(NamedTuple):
@@ -138,4 +139,4 @@ def _where(entry: dict[str, Any]) -> str:
 
 
 def _lines(entries: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(e, ensure_ascii=False, default=str) + "\n" for e in entries).encode()
+    return "".join(to_json(e, default=str) + "\n" for e in entries).encode()

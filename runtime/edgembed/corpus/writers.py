@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from edgembed.corpus.arrow import pa, pa_csv, pq
 from edgembed.corpus.settings import EMBEDDING
 from edgembed.errors import ArgumentError
+from edgembed.jsontext import to_json
 
 _OURS = b"edgembed."
 
@@ -81,7 +81,7 @@ def _plain(table: Any) -> list[str]:
 def _jsonl(sink: Any, table: Any, column: Any, about: Mapping[str, str]) -> None:
     del about
     for row, vector in zip(table.to_pylist(), _as_texts(column), strict=True):
-        fields = json.dumps(row, ensure_ascii=False, default=_text)
+        fields = to_json(row, default=_text)
         comma = ", " if row else ""
         sink.write(f'{fields[:-1]}{comma}"{EMBEDDING}": {vector or "null"}}}\n'.encode())
 

@@ -41,16 +41,22 @@ _STYLE: dict[str, Any] = {
 }
 
 
+def require_matplotlib() -> None:
+    """MissingExtraError without it: to be known before what is to be drawn is computed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("plots need matplotlib: pip install 'edgembed[compare]'") from error
+
+
 def draw(name: str, title: str, plot: Callable[[Any], None], rows: int = 1) -> str:
     """Run plot(axes) on fresh axes (an array of them for rows > 1); the figure as inline SVG.
 
     name: a word that is unique in the page. title: what a screen reader says.
     """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.style import context
-    except ImportError as error:
-        raise MissingExtraError("plots need matplotlib: pip install 'edgembed[compare]'") from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+    from matplotlib.style import context
 
     # "default" first, because the user's own matplotlibrc must not change the page.
     with context(["default", {**_STYLE, "svg.hashsalt": name}]):

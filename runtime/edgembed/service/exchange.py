@@ -23,7 +23,7 @@ from edgembed.service.errors import (
 )
 from edgembed.service.http import JSON, Record, Response, TextRecord
 from edgembed.service.openai import explain
-from edgembed.service.routes import BY_PATH, DECODERS, Route, dialect
+from edgembed.service.routes import BY_PATH, DECODERS, Route, dialect, find
 from edgembed.service.tasks import Piece, Task
 from edgembed.service.workers import Batch
 
@@ -48,6 +48,7 @@ class Exchange:
         request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         self.record = Record(method if method in _METHODS else "unknown", "unknown", request_id)
         self.route: Route | None = None
+        self._variables: list[str] = []  # of the path
         self._body = b""
         self._task: Task | None = None
         self._batch: Batch[Piece] | None = None
@@ -111,6 +112,7 @@ class Exchange:
             self._batch = None
 
     def _check_head(self, method: str, path: str, headers: Mapping[str, str]) -> None:
+        path, self._variables = find(path)
         methods = BY_PATH.get(path)
         if methods is None:
             raise ServiceError(NOT_FOUND, f"no such path; there are {', '.join(BY_PATH)}")
@@ -128,7 +130,7 @@ class Exchange:
 
     def _begin(self, route: Route, body: bytes) -> None:
         if route.work is None:
-            self._body = self._service.tell(route.tells)
+            self._body = self._service.tell(route.tells, *self._variables)
             return
         check_size(len(body), self._service.settings.payload_limit)
         try:

@@ -8,7 +8,7 @@ import msgspec
 
 from edgembed.engine import Embedding
 from edgembed.service.codec import base64_floats, encode, numbers
-from edgembed.service.errors import VALIDATION, ServiceError
+from edgembed.service.errors import NO_MODEL, VALIDATION, ServiceError
 from edgembed.service.model import Dimensions, Model, PromptFields
 from edgembed.service.tasks import Piece, Task
 
@@ -118,7 +118,18 @@ def embeddings(model: Model, request: EmbeddingsRequest) -> Task:
 
 def models(model: Model) -> bytes:
     """The one model that is served."""
-    return encode(ModelsResponse("list", [ModelItem(model.name, "model", 0, _OWNER)]))
+    return encode(ModelsResponse("list", [_item(model)]))
+
+
+def one_model(model: Model, name: str) -> bytes:
+    """The model that is served, asked for by its name."""
+    if name != model.name:
+        raise ServiceError(NO_MODEL, f"no such model; there is {model.name}", "model")
+    return encode(_item(model))
+
+
+def _item(model: Model) -> ModelItem:
+    return ModelItem(model.name, "model", 0, _OWNER)
 
 
 def _response(name: str, pieces: list[Piece]) -> bytes:

@@ -12,6 +12,7 @@ from edgembed.service.errors import (
     ERROR_TYPES,
     INTERNAL,
     MEDIA,
+    NO_MODEL,
     OVERLOADED,
     TOO_LARGE,
     UNAUTHORIZED,
@@ -25,6 +26,7 @@ from edgembed.service.openai import MOST_INPUTS
 from edgembed.service.routes import ROUTES, Route
 from edgembed.version import __version__
 
+_AS_ID = str.maketrans({"/": "_", ".": "_", "{": None, "}": None})
 _TAGS = {"openai": "OpenAI", "tei": "Text Embeddings Inference"}
 _REFUSALS: dict[Kind, str] = {
     EMPTY: "The body is no JSON, or a text or the list of them is empty",
@@ -36,6 +38,7 @@ _REFUSALS: dict[Kind, str] = {
     OVERLOADED: "Too many requests are in work; Retry-After says when to try again",
     INTERNAL: "A defect of the server",
     UNHEALTHY: "The server is shutting down",
+    NO_MODEL: "Another model is served",
 }
 
 
@@ -51,7 +54,7 @@ def document(model: Model) -> dict[str, Any]:
     by_type = dict(zip(map(repr, types), schemas, strict=True))
     paths: dict[str, Any] = {}
     for route in shown:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, keys)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, model)
     _bound_batches(components, model)
     _bound_fields(components, model)
     schemes = {"key": {"type": "http", "scheme": "bearer"}}
@@ -67,19 +70,24 @@ def document(model: Model) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, schemas: dict[str, Any], keys: bool) -> dict[str, Any]:
+def _operation(route: Route, schemas: dict[str, Any], model: Model) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": route.path.strip("/").replace("/", "_").replace(".", "_"),
+        "operationId": route.path.strip("/").translate(_AS_ID),
         "tags": [_TAGS[route.dialect]],
         "responses": {"200": _response("Done", route.gives, schemas), **_refusals(route, schemas)},
     }
+    if "{" in route.path:
+        names = {"type": "string", "enum": [model.name]}
+        operation["parameters"] = [
+            {"name": "model", "in": "path", "required": True, "schema": names}
+        ]
     if route.takes is not None:
         operation["requestBody"] = {
             "required": True,
             "content": {JSON: {"schema": schemas[repr(route.takes)]}},
         }
-    if keys and not route.public:
+    if model.settings.api_keys and not route.public:
         operation["security"] = [{"key": []}]
     return operation
 
@@ -91,9 +99,13 @@ def _response(description: str, type_: Any, schemas: dict[str, Any]) -> dict[str
 
 
 def _refusals(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    kinds = list(_REFUSALS) if route.takes is not None else [INTERNAL, UNHEALTHY]
+    kinds = [INTERNAL, UNHEALTHY]
+    if route.takes is not None:
+        kinds = [kind for kind in _REFUSALS if kind is not NO_MODEL]
     if not route.public and UNAUTHORIZED not in kinds:
         kinds = [UNAUTHORIZED, *kinds]
+    if "{" in route.path:
+        kinds = [*kinds, NO_MODEL]
     refusals: dict[str, list[str]] = {}
     late = {"408": _response("The request did not come in time", None, schemas)}
     for kind in kinds:

@@ -17,7 +17,7 @@ from edgembed.service.tasks import Task
 
 @dataclass(frozen=True)
 class Route:
-    """A path that answers.
+    """A path that answers; of its variables there is at most one, at the end.
 
     Either `work` makes a task of a request of the type `takes`, or `tells` names a method of the
     service that answers at once. gives: the type of the response's JSON, None: no body.
@@ -58,6 +58,10 @@ ROUTES = (
         "GET", "/v1/models", "openai", "The one model that is served.", openai.ModelsResponse,
         tells="models",
     ),
+    Route(
+        "GET", "/v1/models/{model}", "openai", "The model that is served, by its name.",
+        openai.ModelItem, tells="one_model",
+    ),
     _post("/embed", "tei", *_EMBED),
     _post("/", "tei", *_EMBED, hidden=True),
     _post("/embed_all", "tei", tei.embed_all, tei.EmbedAllRequest, list[list[list[float]]]),
@@ -78,6 +82,17 @@ for _route in ROUTES:
 DECODERS = {
     route.takes: msgspec.json.Decoder(route.takes) for route in ROUTES if route.takes is not None
 }
+
+
+_VARIABLE = {path.partition("{")[0]: path for path in BY_PATH if "{" in path}
+
+
+def find(path: str) -> tuple[str, list[str]]:
+    """A path as the table has it, if it does, and the value of its variable."""
+    for start, known in _VARIABLE.items():
+        if path.startswith(start) and path != start:
+            return known, [path.removeprefix(start)]
+    return path, []
 
 
 def dialect(path: str) -> Dialect:

@@ -149,6 +149,10 @@ class Service:
         """GET /v1/models."""
         return openai.models(self.model)
 
+    def one_model(self, name: str) -> bytes:
+        """GET /v1/models/{model}."""
+        return openai.one_model(self.model, name)
+
     def info(self) -> bytes:
         """GET /info."""
         return info.info(self.model, self.workers.count)
@@ -159,8 +163,8 @@ class Service:
             raise ServiceError(UNHEALTHY, "unhealthy")
         return b""
 
-    def tell(self, name: str) -> bytes:
-        """The answer of a route that needs no worker."""
+    def tell(self, name: str, *variables: str) -> bytes:
+        """The answer of a route that needs no worker; variables: of its path."""
         teller: Any = getattr(self, name)
-        told: bytes = teller()
+        told: bytes = teller(*variables)
         return told

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -18,6 +17,7 @@ from typing import Any
 
 from edgembed.errors import ArgumentError
 from edgembed.slim.rules import KEPT, RULES, Rule
+from edgembed.staging import staging
 
 _PACKAGE = Path(__file__).parents[1]
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -66,15 +66,9 @@ def slim(site_packages: Path, out: Path, also: Sequence[str] = ()) -> SlimReport
     kept = (*KEPT, *(one for name in also for one in _brought(name, found, counted)))
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
         raise ArgumentError(f"{out} exists and is not an empty folder: name a new one")
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
-    try:
+    with staging(out) as draft:
         left_out = _copy(found, kept, draft)
         python = _compile(draft, found)
-        draft.chmod(0o755)  # mkdtemp's folders are for their owner alone
-        draft.replace(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
     return SlimReport(
         str(out), len(sizes), sum(sizes), python, (*left_out, *_not_kept(found, kept))
