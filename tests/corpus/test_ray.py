@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -173,13 +174,14 @@ def test_a_worker_killed_in_mid_run_is_survived(
 def _a_worker(cluster: int) -> int:
     """The process of one of Daft's workers, in the session that this process began.
 
-    A worker need not have the process for an ancestor: Ray lets go of some.
+    A worker need not have the process for an ancestor: Ray lets go of some. And Ray writes their
+    command lines anew with every task, so that a look may come at a moment when there is none.
     """
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            number = int(path.parent.name)
-            if b"RaySwordfishActor" in path.read_bytes() and os.getsid(number) == cluster:
-                return number
-        except OSError:
-            continue
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                number = int(path.parent.name)
+                if b"RaySwordfishActor" in path.read_bytes() and os.getsid(number) == cluster:
+                    return number
     raise AssertionError("no worker of Daft's is running")
