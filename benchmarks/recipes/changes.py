@@ -1,4 +1,4 @@
-"""Changes to a quantised graph that no `Recipe` can ask for, because they lost."""
+"""Changes to a quantised graph that no `Recipe` can ask for: but for one they lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgembed_export.int8.edit import Editor, producer
+from edgembed_export.int8.residuals import keep_residuals
 from edgembed_export.int8.tokens import scaled_by_token
 
 Ids = Sequence[Sequence[int]]
@@ -32,6 +33,11 @@ def per_token(where: str) -> Change:
                 _by_row(editor, node)
 
     return change
+
+
+def residuals(model: ir.Model, _: Ids) -> None:
+    """16-bit activations, as `--activation-bits 16` has them."""
+    keep_residuals(model)
 
 
 def unsigned_weights(model: ir.Model, _: Ids) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edgembed_export.int8.recipe import RECIPE, Recipe
-from recipes.changes import Change, per_token, static_scales, unsigned_weights
+from recipes.changes import Change, per_token, residuals, static_scales, unsigned_weights
 
 ALPHA = (("qkv", 0.7), ("up", 0.7))
 
@@ -64,6 +64,7 @@ VARIANTS = (
     Variant("chosen, nearest rounding", replace(RECIPE, rounding="nearest")),
     Variant("chosen, damping .01", replace(RECIPE, damping=0.01)),
     Variant("chosen, float32 embeddings", replace(RECIPE, embeddings=False)),
+    Variant("chosen, 16-bit activations", RECIPE, residuals),
     Variant("chosen, static scales", RECIPE, static_scales),
     Variant("SmoothQuant, per token in down", SMOOTH, per_token("down")),
     Variant("SmoothQuant, per token everywhere", SMOOTH, per_token("all")),

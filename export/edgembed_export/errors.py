@@ -33,6 +33,14 @@ class HubError(ExportError, OSError):
 
 
 class ParityError(ExportError, RuntimeError):
-    """The bundle's vectors are further from torch's than the tolerance allows."""
+    """The bundle's vectors are further from torch's than the tolerance allows.
+
+    found: what is out of bounds, without the remedies that the message names.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, found: str = "") -> None:
+        """`found` is the message where it is not given."""
+        super().__init__(message)
+        self.found = found or message

@@ -12,12 +12,13 @@ from typing import Any
 
 from edgembed.manifest import Manifest
 from edgembed_export.assemble import write_manifest
+from edgembed_export.canaries import canaries
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.labelled import Evaluation, spearman_report
 from edgembed_export.report.card import languages, model_card
 from edgembed_export.report.measured import Measured
 from edgembed_export.report.page import parity_page
-from edgembed_export.verify import Verified, canaries
+from edgembed_export.verify import Verified
 
 # parity.json has all figures; the manifest repeats these.
 _SUMMARY = ("mean", "p1", "min", "neighbour_agreement", "count")
@@ -37,7 +38,7 @@ def finish(
     did, and its recipe).
     """
     # First, because a bundle with files that its manifest does not name is not loaded.
-    kept = canaries(folder, checkpoint, evaluation.texts)
+    kept = canaries(folder, checkpoint, dtypes, evaluation.texts)
     report = {**verified.report(), **made}
     if evaluation.pairs:
         report["labelled"] = spearman_report(

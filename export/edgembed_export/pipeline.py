@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,18 @@ from edgembed_export.checkpoint import Checkpoint, read_checkpoint
 from edgembed_export.convert import convert
 from edgembed_export.corpus import read_texts
 from edgembed_export.finish import finish
+from edgembed_export.gate import Gate
 from edgembed_export.graph import rewrite
 from edgembed_export.hub import locate
 from edgembed_export.int8.calibrate import calibrate, legible
 from edgembed_export.int8.quantize import quantize
-from edgembed_export.int8.recipe import RECIPE
+from edgembed_export.int8.recipe import RECIPE, ActivationBits
 from edgembed_export.labelled import read_evaluation
 from edgembed_export.parity import Tolerance
 from edgembed_export.reference import TorchReference
 from edgembed_export.report.graphs import left
 from edgembed_export.steps import Steps
-from edgembed_export.verify import verify
+from edgembed_export.verify import Verified, expect
 from edgembed_export.write import staging
 
 Graphs = Mapping[str, ir.Model]  # by layout key: "graph", "masked_graph"
@@ -54,13 +56,14 @@ class Request:
     calibration: Path | None = None
     evaluation: Path | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
+    activation_bits: ActivationBits = "auto"
     overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
     """What stands at `out` now. Sizes in bytes, time in seconds; parity is the manifest's summary,
-    graph is parity.json's account of the rewrite.
+    graph is parity.json's account of the rewrite. activation_bits: INT8's, 0 without INT8.
     """
 
     out: Path
@@ -69,6 +72,7 @@ class Result:
     bytes_after: Mapping[str, int]
     parity: Mapping[str, Any]
     graph: Mapping[str, Any]
+    activation_bits: int
     seconds: float
     peak_memory_bytes: int
 
@@ -81,6 +85,8 @@ class Result:
                 f"  {dtype:8} {size / 1e6:6.1f} MB   cosine to torch: mean {parity['mean']:.6f}, "
                 f"p1 {parity['p1']:.6f}, min {parity['min']:.6f} ({parity['count']} texts)"
             )
+        if self.activation_bits > 8:
+            lines.append(f"  int8 has {self.activation_bits}-bit activations: as slow as float32")
         if plain := left(self.graph):
             lines.append(f"  left as optimum exported it: {plain} (correct, but not the leanest)")
         memory = f"{self.peak_memory_bytes / 2**20:.0f} MiB"
@@ -118,10 +124,11 @@ def export(request: Request) -> Result:
         with steps.step("verify"):
             write_tokenizer(folder, reference.tokenizer, checkpoint.max_seq_length)
             write_settings(folder, checkpoint, request.dtypes)
-            write_manifest(folder, checkpoint, request.dtypes)
-            verified = verify(
-                folder, checkpoint, reference, evaluation.texts, request.tolerance, steps.detail
-            )
+            expected = expect(checkpoint, reference, evaluation.texts, steps.detail)
+            describe = partial(write_manifest, folder, checkpoint, request.dtypes)
+            describe()
+            gate = Gate(folder, expected, request.tolerance, steps, describe)
+            verified = _verified(gate, request, made)
         with steps.step("write"):
             manifest = finish(folder, checkpoint, request.dtypes, verified, evaluation, made)
     return _result(request, checkpoint, manifest, made, time.perf_counter() - start)
@@ -153,6 +160,17 @@ def _quantize(graphs: Graphs, ids: Sequence[Sequence[int]]) -> tuple[Graphs, Mad
     return {name: graph for name, (graph, _) in small.items()}, done
 
 
+def _verified(gate: Gate, request: Request, made: Made) -> Verified:
+    """Every dtype through the gate; what INT8 needed for it goes into its account."""
+    own = {}
+    for dtype in request.dtypes:
+        if dtype == "int8":
+            own[dtype], made["int8"]["activation_bits"] = gate.int8(request.activation_bits)
+        else:
+            own[dtype] = gate.passed(dtype)
+    return Verified.of(gate.expected, own)
+
+
 def _result(
     request: Request, checkpoint: Checkpoint, manifest: Manifest, made: Made, seconds: float
 ) -> Result:
@@ -169,6 +187,7 @@ def _result(
         },
         parity=dict(manifest.parity),
         graph=made["graph"],
+        activation_bits=made.get("int8", {}).get("activation_bits", 0),
         seconds=seconds,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
     )

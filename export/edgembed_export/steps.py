@@ -37,6 +37,10 @@ class Steps:
         if self._live:
             self._print(f"{self._name}: {text}")
 
+    def note(self, text: str) -> None:
+        """What the running step met, to be kept on a line of its own."""
+        self._print(f"{self._name}: {text}", end="\n")
+
     def _print(self, line: str, end: str = "") -> None:
         clear = "\r\x1b[K" if self._live else ""
         print(f"{clear}{line}", end=end, file=sys.stderr, flush=True)

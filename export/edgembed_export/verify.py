@@ -16,7 +16,6 @@ import numpy as np
 
 from edgembed import Embedder, InferenceError
 from edgembed.agreement import cosines
-from edgembed.canary import Canary
 from edgembed.manifest import Manifest
 from edgembed.pooling import Float32
 from edgembed.precision import fixed_ranges
@@ -29,14 +28,34 @@ from edgembed_export.reference import TorchReference, sentence_transformers_vect
 
 # Prompts are compared on every fourth text, the checkpoint's default and no prompt on all.
 _PROMPT_STRIDE = 4
-_CANARIES = 3
 Progress = Callable[[str], None]
 Case = tuple[str, list[str]]  # a prompt, and the texts to compare under it
 
 
 @dataclass(frozen=True)
+class Expected:
+    """torch's vectors, which every dtype is measured against.
+
+    vectors: of each case, (n, dim). tokens: of each case's texts. reference: without its weights.
+    """
+
+    reference: TorchReference
+    cases: list[Case]
+    vectors: list[Float32]
+    tokens: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Own:
+    """One dtype's vectors by case, (n, dim), and what its graph for other tools measured."""
+
+    vectors: list[Float32]
+    masked: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Verified:
-    """What verify measured: `torch` and `vectors` (n, dim) under the first prompt.
+    """What was measured: `torch` and `vectors` (n, dim) under the first prompt.
 
     ranges: by dtype, (2, dim), from the vectors under all prompts.
     """
@@ -47,91 +66,80 @@ class Verified:
     masked: dict[str, Any]
     ranges: dict[str, Float32]
 
+    @classmethod
+    def of(cls, expected: Expected, own: Mapping[str, Own]) -> Verified:
+        """All dtypes together."""
+        return cls(
+            rows=_compared(expected, own),
+            torch=expected.vectors[0],
+            vectors={dtype: one.vectors[0] for dtype, one in own.items()},
+            masked={dtype: one.masked for dtype, one in own.items()},
+            ranges={d: fixed_ranges(np.concatenate(one.vectors)) for d, one in own.items()},
+        )
+
     def report(self) -> dict[str, Any]:
         """parity.json's content."""
         dtypes = summary(self.rows, self.torch, self.vectors)
         return {"dtypes": dtypes, "masked_graphs": self.masked, "texts": len(self.rows)}
 
 
-def verify(
-    folder: Path,
-    checkpoint: Checkpoint,
-    reference: TorchReference,
-    texts: Sequence[str],
-    tolerance: Tolerance,
-    progress: Progress,
-) -> Verified:
-    """Measure every dtype of the bundle in `folder`; ParityError where one is out of bounds."""
+def expect(
+    checkpoint: Checkpoint, reference: TorchReference, texts: Sequence[str], progress: Progress
+) -> Expected:
+    """torch's vectors; ParityError where sentence-transformers itself gives others."""
     # One model in memory at a time, torch's first: a large one fits no machine four times over.
     give_back()  # what the graphs were made with
-    cases = list(_cases(checkpoint, texts))
-    expected = []
+    cases, vectors = list(_cases(checkpoint, texts)), []
     for prompt, chosen in cases:
         progress(f"torch, {len(chosen)} texts, prompt {prompt!r}")
-        expected.append(reference.encode(chosen, prompt))
+        vectors.append(reference.encode(chosen, prompt))
     reference.release()
     # Under a prompt if there is one: that shows what is made of prompts as well.
     place = next((place for place, (prompt, _) in enumerate(cases) if prompt), 0)
-    _check_reference(checkpoint, *cases[place], expected[place])
-    own = {d: _vectors(folder, d, cases, progress) for d in _dtypes(folder)}
-    result = Verified(
-        rows=_compared(reference, cases, expected, own),
-        torch=expected[0],
-        vectors={dtype: vectors[0] for dtype, vectors in own.items()},
-        masked=_masked_graphs(folder, reference, *cases[0], expected[0], tolerance),
-        ranges={dtype: fixed_ranges(np.concatenate(vectors)) for dtype, vectors in own.items()},
-    )
-    _check(result, tolerance)
-    return result
+    _check_reference(checkpoint, *cases[place], vectors[place])
+    tokens = [[len(reference.token_ids(p + text)) for text in chosen] for p, chosen in cases]
+    return Expected(reference, cases, vectors, tokens)
+
+
+def measure(
+    folder: Path, dtype: str, expected: Expected, tolerance: Tolerance, progress: Progress
+) -> Own:
+    """One dtype of the bundle in `folder`; ParityError where it is out of bounds."""
+    vectors = _vectors(folder, dtype, expected.cases, progress)
+    pairs = zip(expected.vectors, vectors, strict=True)
+    found = np.concatenate([cosines(torch, own) for torch, own in pairs])
+    if said := tolerance.violations(dtype, found):
+        texts = [text for _, chosen in expected.cases for text in chosen]
+        raise _too_far(said, texts[int(found.argmin())])
+    return Own(vectors, _masked_graph(folder, dtype, expected, tolerance))
 
 
 def _vectors(folder: Path, dtype: str, cases: Sequence[Case], progress: Progress) -> list[Float32]:
     """(n, dim) by one dtype of the bundle for each case."""
-    model, vectors = _load(folder, dtype), []
+    model, vectors = load(folder, dtype), []
     for prompt, chosen in cases:
         progress(f"{dtype}, {len(chosen)} texts, prompt {prompt!r}")
-        vectors.append(_encode(model, chosen, prompt))
+        vectors.append(encode(model, chosen, prompt))
     del model
     give_back()
     return vectors
 
 
-def _compared(
-    reference: TorchReference,
-    cases: Sequence[Case],
-    expected: Sequence[Float32],
-    own: Mapping[str, Sequence[Float32]],
-) -> list[Compared]:
+def _compared(expected: Expected, own: Mapping[str, Own]) -> list[Compared]:
     """Every text of every case, with its cosine to torch by dtype."""
     rows = []
-    for place, (prompt, chosen) in enumerate(cases):
-        columns = {d: cosines(expected[place], vectors[place]) for d, vectors in own.items()}
+    for place, (prompt, chosen) in enumerate(expected.cases):
+        torch = expected.vectors[place]
+        columns = {dtype: cosines(torch, one.vectors[place]) for dtype, one in own.items()}
         for index, text in enumerate(chosen):
-            tokens = len(reference.token_ids(prompt + text))
-            values = {d: float(column[index]) for d, column in columns.items()}
-            rows.append(Compared(text, prompt, tokens, values))
+            values = {dtype: float(column[index]) for dtype, column in columns.items()}
+            rows.append(Compared(text, prompt, expected.tokens[place][index], values))
     return rows
 
 
-def canaries(folder: Path, checkpoint: Checkpoint, texts: Sequence[str]) -> tuple[Canary, ...]:
-    """The shortest few texts that say something with their vectors, for the manifest."""
-    by_length = sorted(dict.fromkeys(texts), key=lambda text: (len(text), text))
-    chosen = [text for text in by_length if len(text) >= 12][:_CANARIES] or by_length[-_CANARIES:]
-    default = checkpoint.prompts.resolve(None, None)
-    full = [default + text for text in chosen]
-    vectors = {d: _encode(_load(folder, d), full, "") for d in _dtypes(folder)}
-    return tuple(
-        Canary(text, {d: rows[place] for d, rows in vectors.items()})
-        for place, text in enumerate(full)
-    )
-
-
-def _load(folder: Path, dtype: str) -> Embedder:
+def load(folder: Path, dtype: str) -> Embedder:
+    """The bundle that is being made."""
     return Embedder(folder, dtype=dtype, canaries="off")
-
-
-def _dtypes(folder: Path) -> list[str]:
-    return list(_manifest(folder).dtypes)
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -146,7 +154,8 @@ def _cases(checkpoint: Checkpoint, texts: Sequence[str]) -> Iterator[Case]:
         yield prompt, list(texts if whole else texts[::_PROMPT_STRIDE])
 
 
-def _encode(model: Embedder, texts: Sequence[str], prompt: str) -> Float32:
+def encode(model: Embedder, texts: Sequence[str], prompt: str) -> Float32:
+    """(n, dim) float32; ParityError where no vector comes out."""
     with warnings.catch_warnings():  # texts over max_seq_length are among them on purpose
         warnings.simplefilter("ignore", category=UserWarning)
         try:
@@ -169,42 +178,26 @@ def _check_reference(
         )
 
 
-def _masked_graphs(
-    folder: Path,
-    reference: TorchReference,
-    prompt: str,
-    texts: Sequence[str],
-    torch: Float32,
-    tolerance: Tolerance,
-) -> dict[str, Any]:
-    """The graphs for other people's tools, in padded batches, by bare onnxruntime."""
-    manifest = _manifest(folder)
+def _masked_graph(
+    folder: Path, dtype: str, expected: Expected, tolerance: Tolerance
+) -> dict[str, float]:
+    """The graph for other people's tools, in padded batches, by bare onnxruntime."""
+    manifest, reference = _manifest(folder), expected.reference
+    name, (prompt, texts) = manifest.dtypes[dtype].masked_graph, expected.cases[0]
     ids = [reference.token_ids(prompt + text) for text in texts]
-    skip = reference.skipped_tokens(prompt)
-    result = {}
-    for dtype, weights in manifest.dtypes.items():
-        vectors = masked_vectors(folder / weights.masked_graph, ids, manifest, skip)
-        give_back()
-        values = cosines(torch, vectors)
-        if found := tolerance.in_batches().violations(dtype, values):
-            where = f" in {weights.masked_graph} (padded batches)"
-            raise _too_far(found, texts[int(values.argmin())], where)
-        result[dtype] = {"mean": float(values.mean()), "min": float(values.min())}
-    return result
-
-
-def _check(result: Verified, tolerance: Tolerance) -> None:
-    found: list[str] = []
-    for dtype in result.vectors:
-        column = np.array([row.cosines[dtype] for row in result.rows])
-        found += tolerance.violations(dtype, column)
-    if found:
-        raise _too_far(found, min(result.rows, key=lambda row: min(row.cosines.values())).text)
+    vectors = masked_vectors(folder / name, ids, manifest, reference.skipped_tokens(prompt))
+    give_back()
+    values = cosines(expected.vectors[0], vectors)
+    if found := tolerance.in_batches().violations(dtype, values):
+        raise _too_far(found, texts[int(values.argmin())], f" in {name} (padded batches)")
+    return {"mean": float(values.mean()), "min": float(values.min())}
 
 
 def _too_far(found: Sequence[str], worst: str, where: str = "") -> ParityError:
+    said = f"{'; '.join(found)}{where}"
     return ParityError(
-        f"the bundle is too far from its torch model{where}: {'; '.join(found)}. The worst text is "
+        f"the bundle is too far from its torch model: {said}. The worst text is "
         f"{worst[:80]!r}. Nothing was written; calibration texts closer to your own may help "
-        "(--calibration), or a lower --min-cosine where you accept it"
+        "(--calibration), or a lower --min-cosine where you accept it",
+        said,
     )

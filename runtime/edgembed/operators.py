@@ -13,10 +13,11 @@ _MATRICES = """Gemm Gelu LayerNormalization MatMul RMSNormalization ReduceMax Re
 SimplifiedLayerNormalization"""
 _SHAPES = """Concat Constant ConstantOfShape Expand Gather Identity Range Reshape Shape Slice Split
 Squeeze Transpose Unsqueeze"""
-_ORT = """DynamicQuantizeMatMul FastGelu Gelu MultiHeadAttention"""
+_INTEGERS = """DequantizeLinear DynamicQuantizeLinear"""
+_ORT = """DynamicQuantizeMatMul FastGelu Gelu MatMulIntegerToFloat MultiHeadAttention"""
 
 OPERATORS = {
-    b"": frozenset(" ".join((_ARITHMETIC, _MATRICES, _SHAPES)).encode().split()),
+    b"": frozenset(" ".join((_ARITHMETIC, _MATRICES, _SHAPES, _INTEGERS)).encode().split()),
     b"com.microsoft": frozenset(_ORT.encode().split()),
 }
 # Which of an operator's inputs, and all after it, say how large its output will be.

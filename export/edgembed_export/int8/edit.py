@@ -15,9 +15,10 @@ from edgembed_export.graph.constants import add_initializer
 class Editor:
     """A graph that is being changed; names are the same in the masked and the maskless graph."""
 
-    def __init__(self, graph: ir.Graph) -> None:
-        """Edit `graph` in place."""
+    def __init__(self, graph: ir.Graph, prefix: str = "") -> None:
+        """Edit `graph` in place; `prefix` begins the new values' names."""
         self.graph = graph
+        self._prefix = prefix
         self._inserted = 0
 
     def constant(self, name: str, content: npt.NDArray[Any]) -> ir.Value:
@@ -48,12 +49,13 @@ class Editor:
         node = ir.Node(domain, kind, inputs, attributes, num_outputs=outputs)
         self._inserted += 1
         for place, value in enumerate(node.outputs):
-            value.name = f"{kind}.{self._inserted}.{place}" if outputs > 1 else self._name(kind)
+            name = self._name(kind)
+            value.name = f"{name}.{place}" if outputs > 1 else name
         self.graph.insert_before(before, node)
         return node.outputs
 
     def _name(self, kind: str) -> str:
-        return f"{kind}.{self._inserted}"
+        return f"{self._prefix}{kind}.{self._inserted}"
 
 
 def producer(value: ir.Value | None) -> ir.Node | None:

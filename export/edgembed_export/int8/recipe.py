@@ -7,7 +7,12 @@ a variant is writing another `Recipe` there.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
+
+ActivationBits = Literal["auto", "8", "16"]
+"""8, or 16 by `residuals.keep_residuals`, which every recipe allows; "auto" is what the gate asks
+for."""
+ACTIVATION_BITS: tuple[ActivationBits, ...] = get_args(ActivationBits)
 
 
 @dataclass(frozen=True)

@@ -90,14 +90,20 @@ def _origin(manifest: Manifest, report: Mapping[str, Any]) -> str:
         ["max_seq_length", f"{manifest.max_seq_length} tokens"],
         ["pooling", manifest.pooling + (", then L2 normalisation" if manifest.normalize else "")],
         ["similarity", manifest.similarity_fn_name],
-        ["weights", ", ".join(f"{d}{' (default)' * (d == manifest.default_dtype)}"
-                              for d in manifest.dtypes)],
+        ["weights", _weights(manifest, report)],
         *([["graph", graphs.summary(made)]] if (made := report.get("graph")) else []),
     ]  # fmt: skip
     return (
         "Exported by `edgembed-export` to ONNX that runs on a CPU without torch. The weights "
         "are the source model's and so is its licence.\n\n" + _table(["", ""], rows)
     )
+
+
+def _weights(manifest: Manifest, report: Mapping[str, Any]) -> str:
+    bits = report.get("int8", {}).get("activation_bits", 8)
+    wide = {"int8": f" with {bits}-bit activations"} if bits > 8 else {}
+    default = {manifest.default_dtype: " (default)"}
+    return ", ".join(d + wide.get(d, "") + default.get(d, "") for d in manifest.dtypes)
 
 
 def _source(manifest: Manifest) -> str:

@@ -30,6 +30,7 @@ _INT8 = {
     "exact_units": "feed-forward units kept in float32",
     "banded": "feed-forward blocks cut in two bands",
     "pair_safe": "free of 16-bit saturation on every CPU",
+    "activation_bits": "bits of an activation",
 }
 
 
