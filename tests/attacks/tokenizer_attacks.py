@@ -107,6 +107,9 @@ _ANY: dict[str, tuple[Spoil, str]] = {
     # tables
     "a table of characters of nothing": (_charsmap([], b""), "shorter than"),
     "a table of characters that leads out": (_charsmap([0x7FFFFE00] * 256, b"\0"), "outside of"),
+    "a table of characters that begins with a leaf": (
+        _charsmap([0xFFFFFFFF] + [0] * 255, b"\0"), "outside of",
+    ),
     "a table of characters without a value": (_charsmap([1 << 8] * 256, b"abc\0"), "outside of"),
     "a table of characters that is no text": (_charsmap([0] * 256, b"\xff\0"), "outside of"),
     "a kilobyte for each character": (_charsmap([0] * 256, b"a" * 1024 + b"\0"), "outside of"),
