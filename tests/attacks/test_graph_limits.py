@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from wire_writer import field, initializer, node, tensor, varint
 
 from edgembed import graph
@@ -103,6 +106,7 @@ _REFUSED = {
     "a shape in floats": (
         field(5, varint(1 << 3 | 5) + b"\0" * 4 + field(2, 7) + field(8, "x")), "a few whole",
     ),
+    "a field of number 3,000": (field(5, varint(3000 << 3) + b"\0"), "number that there is not"),
     "a number of 65 bits": (field(5, b"\x10" + b"\xff" * 9 + b"\x03"), "64 bits"),
 }  # fmt: skip
 
@@ -126,16 +130,23 @@ def test_weights_of_every_type(dtype: str) -> None:
     assert found.external == {"w": Place(dtype, (3, 4), "data", 64, length)}
 
 
-def test_dimensions_packed_or_alone() -> None:
-    """Writers of protobuf may do either, and onnx reads both."""
-    packed = field(1, varint(300) + varint(2))
-    more = field(2, _FLOAT) + field(8, "w") + field(14, 1)
-    entries = b"".join(
-        field(13, field(1, k) + field(2, v))
-        for k, v in (("location", "data"), ("offset", "0"), ("length", "2400"))
-    )
-    alone = field(1, 300) + field(1, 2)
-    assert _read(field(5, packed + more + entries)) == _read(field(5, alone + more + entries))
+@given(st.lists(st.integers(0, 2**20), max_size=2), st.integers(0, 10**18 - 1))
+@example([127, 128], 0)
+@example([2**14 - 1, 2**14], 2**63 // 10)
+def test_places_are_read_as_they_were_written(shape: list[int], offset: int) -> None:
+    """Dimensions packed or alone: writers of protobuf may do either, and onnx reads both."""
+    place = Place("uint8", tuple(shape), "data", offset, math.prod(shape))
+    said = {"location": place.file, "offset": place.offset, "length": place.bytes}
+    rest = field(2, ONNX_TYPES["uint8"]) + field(8, "w") + field(14, 1)
+    rest += b"".join(field(13, field(1, key) + field(2, str(v))) for key, v in said.items())
+    for dims in (b"".join(field(1, n) for n in shape), field(1, b"".join(map(varint, shape)))):
+        assert _read(field(5, dims + rest)).external == {"w": place}
+
+
+@pytest.mark.parametrize("rest", [b"\x12", b"\x12\x80", b"\x08", b"\x08\xff", b"\x88"])
+def test_a_file_that_ends_in_a_field_is_no_graph(rest: bytes) -> None:
+    with pytest.raises(UnsafeArtifactError, match="in the middle of a field"):
+        graph.read(field(7, node("Add")) + rest, "some.onnx")
 
 
 def test_inputs_and_outputs() -> None:
