@@ -88,6 +88,7 @@ _REFUSED = {
         _outside() + node("Add", inputs=("a", "w")) * 5, "is used 5 times",
     ),
     "a number over 2^31": (_list(2**31 + 1) + _NUMBER, "absurd shape"),
+    "a number over 2^31 among others": (_list(1, 2**31 + 1, 0) + _NUMBER, "absurd shape"),
     "a negative number under -2^31": (_list(-(2**31) - 1) + _NUMBER, "absurd shape"),
     "the end in a shape": (_list(1, 2**63 - 1) + _AS_SHAPE, "absurd shape"),
     "a shape over 2^31": (_list(2**16, 2**16) + _AS_SHAPE, "absurd shape"),
