@@ -23,7 +23,7 @@ from tokenizers.models import WordLevel
 from edgembed.textcut import TextCut
 from edgembed.textcut.described import Described
 from edgembed.textcut.longword import LongWord
-from edgembed.textcut.places import LETTERS, SIGNS, last_place, steady_end
+from edgembed.textcut.places import LETTERS, MARKS, PLAIN, SIGNS, last_place, steady_end
 from edgembed.textcut.runs import Shortened, _characters, runs_of
 from edgembed.tokenize import Tokenizer
 from support import python
@@ -98,6 +98,25 @@ LONG = st.builds(
     st.sampled_from([1, 3, 20, 200]),
     PIECES,
 )
+
+
+@given(text=LONG, end=st.integers(0, 300))
+def test_a_place_is_the_last_one_between_plain_characters(text: str, end: int) -> None:
+    """By its definition, place by place; only so far back is one looked for."""
+    before, after = re.compile(f"[{PLAIN}{MARKS}]"), re.compile(f"[{PLAIN}]")
+    places = [
+        at
+        for at in range(1, min(end, len(text) - 1) + 1)
+        if before.match(text[at - 1]) and after.match(text[at])
+    ]
+    assert last_place(text, end) == (places[-1] if places else None)
+
+
+@pytest.mark.parametrize("marks", [0, 62, 63, 64, 500, 4000, 4094, 4095, 4096])
+def test_a_place_is_looked_for_behind_what_is_none(marks: int) -> None:
+    text = "ab" + "\u200d" * marks + "c"
+    found = last_place(text, len(text) - 1)
+    assert found == (2 if not marks else 1 if marks <= 4095 else None)
 
 
 @pytest.mark.parametrize("name", BUNDLES)

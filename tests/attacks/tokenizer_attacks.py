@@ -142,6 +142,10 @@ _ANY: dict[str, tuple[Spoil, str]] = {
         tokenizer_text(lambda text: text.replace("{", '{"version":"1.0",', 1)), "twice",
     ),
     "no vocabulary": (tokenizer(lambda own: own["model"].pop("vocab")), "vocab is missing"),
+    "no vocabulary, and something else at the end": (
+        tokenizer(lambda own: (own["model"].pop("vocab"), own["model"].update(x={"y": {}}))),
+        "x is not known|vocab is missing",
+    ),
     "a model that is text": (_set("model", "WordPiece"), "model must be a JSON object"),
     "an unknown model": (_model(type="Pickle"), "'Pickle' is not allowed"),
     "17 MB beside the vocabulary": (_set("version", "1" * 17 * 2**20), "bytes beside|characters"),
@@ -166,6 +170,7 @@ ATTACKS: dict[str, dict[str, tuple[Spoil, str]]] = {
             _instead_of_vocabulary(lambda _: _entries(1_500_000)),
             "1048576 at most",
         ),
+        "merges that are an object": (_model(merges={"a": 1}), "merges must stand there once"),
         "a vocabulary of objects": (
             _instead_of_vocabulary(lambda _: '[["a",{"b":1}]]'),
             "of plain entries",
