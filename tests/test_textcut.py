@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import Unigram, WordLevel
 
 from edgembed.textcut import TextCut
 from edgembed.textcut.described import Described
@@ -445,6 +445,18 @@ def test_what_all_borders_agree_on_every_end_has(kind: str) -> None:
             ends = pieces_of(tokenizer, word + more)
             assert ends[:certain] == pieces_of(tokenizer, word)[:certain]
     assert agreed > 1000
+
+
+def test_a_token_of_the_greatest_length_is_seen_across_any_border() -> None:
+    letters = "abcdefgh"
+    likely = [("<unk>", 0.0), *((one, -5.0) for one in letters + "x"), (letters, -1.0)]
+    tokenizer = RustTokenizer(Unigram(likely, 0))
+    own, word = LongWord(Described(tokenizer)), "x" * 30 + letters + "x" * 20
+    whole = pieces_of(tokenizer, word)
+    for end in range(25, 45):
+        certain = own._certain_pieces(word, end, len(letters))
+        assert certain >= min(end, 30) - len(letters)
+        assert pieces_of(tokenizer, word[:end])[:certain] == whole[:certain]
 
 
 def test_max_tokens_of_a_real_tokenizer(bundles: Path) -> None:
