@@ -15,6 +15,7 @@ from edgembed.agreement import (
     neighbours,
     pair_similarities,
     ranks,
+    sample_similarities,
     shared_neighbours,
     similarity_error,
     spearman,
@@ -86,3 +87,27 @@ def test_pairs_are_the_same_by_either_way() -> None:
     many = pair_similarities(own, first, second)
     few = [pair_similarities(own, first[i : i + 1], second[i : i + 1])[0] for i in range(15)]
     np.testing.assert_allclose(few, many, atol=1e-12)
+
+
+def test_of_few_texts_all_pairs_are_taken() -> None:
+    own, other = vectors(63), vectors(63, 1)  # 1953 pairs
+    sample = sample_similarities(own, {"other": other})
+    first, second = np.triu_indices(63, 1)
+    np.testing.assert_array_equal(sample.first, first)
+    np.testing.assert_array_equal(sample.second, second)
+    np.testing.assert_array_equal(sample.reference, pair_similarities(own, first, second))
+
+
+def test_of_many_texts_as_many_pairs_of_each_stretch() -> None:
+    own, other = vectors(100), vectors(100, 1)  # 4950 pairs
+    sample = sample_similarities(own, {"other": other})
+    whole = pair_similarities(own, *np.triu_indices(100, 1))
+    assert len(set(zip(sample.first, sample.second, strict=True))) == len(sample.first)
+    assert {whole.min(), whole.max()} <= set(sample.reference)
+    stretches = {"range": (whole.min(), whole.max()), "bins": 50}
+    taken, there = (np.histogram(v, **stretches)[0] for v in (sample.reference, whole))
+    np.testing.assert_array_equal(taken, np.minimum(there, 40))
+    for name, values in (("other", other), ("own", own)):
+        found = pair_similarities(values, sample.first, sample.second)
+        kept = sample.reference if name == "own" else sample.others[name]
+        np.testing.assert_allclose(kept, found, atol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from edgembed import Embedder
 from edgembed.canary import TOLERANCE, Canary, tolerance
 from edgembed.checks import Fields
-from edgembed.errors import CanaryError, CanaryWarning, ManifestError
+from edgembed.errors import ArgumentError, CanaryError, CanaryWarning, ManifestError
 
 VECTOR = np.array([0.1, -2.5, 3e-39, 1e30], np.float32)
 
@@ -39,12 +40,12 @@ def test_what_cannot_be_decoded_is_refused(junk: str) -> None:
         Canary.parse(Fields.of({"text": "x", "vectors": {"int8": junk}}, "m"))
 
 
-def change_canaries(bundle: Path, angle: float) -> None:
-    """Turn every kept vector by an angle, so that 1 - cosine is 1 - cos(angle)."""
+def change_canaries(bundle: Path, angle: float, which: slice = slice(None)) -> None:
+    """Turn kept vectors by an angle, so that 1 - cosine is 1 - cos(angle)."""
     path = bundle / "manifest.json"
     document: dict[str, Any] = json.loads(path.read_text())
-    assert document["canaries"]
-    for entry in document["canaries"]:
+    assert document["canaries"][which]
+    for entry in document["canaries"][which]:
         canary = Canary.parse(Fields.of(entry, "m"))
         turned = {}
         for dtype, vector in canary.vectors.items():
@@ -71,6 +72,26 @@ def test_other_vectors_warn_refuse_or_pass(bundle_copy: Path, dtype: str) -> Non
         Embedder(bundle_copy, dtype=dtype, canaries="refuse")
     quiet = Embedder(bundle_copy, dtype=dtype, canaries="off")
     assert quiet.encode("x").tobytes() == model.encode("x").tobytes()
+
+
+@pytest.mark.parametrize("which", [slice(1), slice(-1, None)], ids=["first", "last"])
+def test_one_canary_of_several_is_enough(bundle_copy: Path, which: slice) -> None:
+    change_canaries(bundle_copy, 0.03, which)
+    with pytest.raises(CanaryError, match=r"1 - cosine 4\.5e-04"):
+        Embedder(bundle_copy, canaries="refuse")
+
+
+def test_the_message_names_the_exporters_onnxruntime(bundle_copy: Path) -> None:
+    change_canaries(bundle_copy, 0.03)
+    tools = json.loads((bundle_copy / "manifest.json").read_text())["tools"]
+    with pytest.raises(CanaryError, match=re.escape(f"names ({tools['onnxruntime']})")):
+        Embedder(bundle_copy, canaries="refuse")
+
+
+@pytest.mark.parametrize("action", ["", "Refuse", None, True])
+def test_only_three_things_can_be_done_about_it(bundles: Path, action: Any) -> None:
+    with pytest.raises(ArgumentError, match="canaries must be warn, refuse or off"):
+        Embedder(bundles / "tiny-frida", canaries=action)
 
 
 def test_int8_may_move_by_twice_what_it_is_from_torch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -170,3 +171,17 @@ def test_readers_raise_nothing_but_edgembeds_errors(value: object) -> None:
     for reader in READERS:
         with contextlib.suppress(EdgembedError):
             getattr(own, reader)("name")
+
+
+@pytest.mark.parametrize("junk", [True, False, "1", None, [1], {}])
+def test_a_number_is_no_other_kind_of_value(junk: object) -> None:
+    with pytest.raises(ManifestError, match="mean must be a number"):
+        Fields.of({"mean": junk}, "manifest.json").number("mean", -1, 1)
+
+
+@pytest.mark.parametrize("outside", [-1.01, 2, math.nan, math.inf])
+def test_a_number_is_within_its_bounds(outside: float) -> None:
+    own = Fields.of({"mean": outside, "low": -1, "high": 1}, "manifest.json")
+    assert (own.number("low", -1, 1), own.number("high", -1, 1)) == (-1.0, 1.0)
+    with pytest.raises(ManifestError, match="mean must be from -1 to 1"):
+        own.number("mean", -1, 1)

@@ -17,10 +17,12 @@ from edgembed import (
     ArgumentError,
     BundleNotFoundError,
     Embedder,
+    InferenceError,
     PromptError,
     TextError,
     TruncationWarning,
 )
+from edgembed.session import Session
 from support import BUNDLE_NAMES, DTYPES, Answers, cosines, quietly
 
 # Random weights quantise worse than trained ones, and a tiny model worse than a large one; these
@@ -150,6 +152,32 @@ def test_an_item_that_is_no_text_is_named(embedder: Load, bad: Any) -> None:
 def test_an_input_that_is_no_text_and_no_list(embedder: Load, bad: Any) -> None:
     with pytest.raises(TextError, match="one text or a list of texts"):
         embedder("tiny-frida").encode(bad)
+
+
+@pytest.mark.parametrize("shown", [10, 11])
+def test_ten_bad_texts_are_all_listed(embedder: Load, shown: int) -> None:
+    with pytest.raises(TextError) as caught:
+        embedder("tiny-frida").encode([3] * shown)
+    assert ("9, ..." in str(caught.value)) == (shown > 10)
+
+
+def test_a_misspelt_argument_is_named(embedder: Load) -> None:
+    with pytest.raises(ArgumentError, match="no argument 'promt_name'"):
+        embedder("tiny-frida").encode("Кошка", promt_name="query")
+    with pytest.raises(ArgumentError, match="no argument 'sentences'"):
+        embedder("tiny-frida").encode("Кошка", sentences="окно")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_model_of_another_dimension_than_the_manifests_gives_no_vector(
+    embedder: Load, monkeypatch: pytest.MonkeyPatch, dtype: str, count: int
+) -> None:
+    """A graph may say one dimension and compute another: onnxruntime does not insist."""
+    model, run = embedder("tiny-frida", dtype), Session.run
+    monkeypatch.setattr(Session, "run", lambda own, ids: run(own, ids)[..., :-1])
+    with pytest.raises(InferenceError, match="47 numbers instead of 48"):
+        model.encode(["Кошка"] * count)
 
 
 # --- truncation

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,26 @@ def test_an_embedder_says_it_once_at_the_callers_line(bundles: Path) -> None:
 def test_encode_query_and_encode_document_miss_nothing(bundles: Path) -> None:
     model = Embedder(bundles / "tiny-xlmr")
     assert said(lambda: (model.encode_query("Кошка"), model.encode_document(["окно"]))) == []
+
+
+def test_encode_takes_a_name_for_a_choice_also_where_its_prompt_is_empty(bundle_copy: Path) -> None:
+    prompts = {"query": "query: ", "passage": "passage: ", "plain": ""}
+    change_json(bundle_copy / "manifest.json", prompts=prompts, default_prompt_name=None)
+    model = Embedder(bundle_copy, canaries="off")
+    assert said(lambda: model.encode("Кошка", prompt_name="plain")) == []
+    assert said(lambda: model.encode("Кошка", prompt="")) == []
+    assert len(said(lambda: model.encode("Кошка"))) == 1
+
+
+@pytest.mark.parametrize("method", ["encode_query", "encode_document"])
+def test_own_words_are_no_second_choice(
+    bundles: Path, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """prompt= alone names no prompt as well, so nothing is ignored and nothing is said."""
+    model = Embedder(bundles / "tiny-xlmr")
+    own = getattr(model, method)("Кошка", prompt="own: ")
+    np.testing.assert_array_equal(own, model.encode("Кошка", prompt="own: "))
+    assert not caplog.records
 
 
 def test_awaited_calls_say_it_too(bundles: Path) -> None:

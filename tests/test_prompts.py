@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,13 @@ def test_the_default() -> None:
 def test_a_prompt_in_words_is_taken_as_it_is() -> None:
     assert FRIDA.resolve("Найди: ", None) == "Найди: "
     assert FRIDA.resolve("", None) == ""
+
+
+@pytest.mark.parametrize("junk", ["\ud800", b"query", 3, ["query"]])
+def test_what_is_no_text_is_no_prompt_and_no_name(junk: Any) -> None:
+    for arguments in ((junk, None), (None, junk), ("own: ", junk)):
+        with pytest.raises(PromptError, match="valid Unicode"):
+            FRIDA.resolve(*arguments)
 
 
 def test_prompt_wins_over_prompt_name_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import Unigram, WordLevel
 
 from edgembed.textcut import TextCut
 from edgembed.textcut.described import Described
 from edgembed.textcut.longword import LongWord
-from edgembed.textcut.places import LETTERS, SIGNS, last_place, steady_end
+from edgembed.textcut.places import LETTERS, MARKS, PLAIN, SIGNS, last_place, steady_end
 from edgembed.textcut.runs import Shortened, _characters, runs_of
 from edgembed.tokenize import Tokenizer
 from support import python
@@ -98,6 +98,25 @@ LONG = st.builds(
     st.sampled_from([1, 3, 20, 200]),
     PIECES,
 )
+
+
+@given(text=LONG, end=st.integers(0, 300))
+def test_a_place_is_the_last_one_between_plain_characters(text: str, end: int) -> None:
+    """By its definition, place by place; only so far back is one looked for."""
+    before, after = re.compile(f"[{PLAIN}{MARKS}]"), re.compile(f"[{PLAIN}]")
+    places = [
+        at
+        for at in range(1, min(end, len(text) - 1) + 1)
+        if before.match(text[at - 1]) and after.match(text[at])
+    ]
+    assert last_place(text, end) == (places[-1] if places else None)
+
+
+@pytest.mark.parametrize("marks", [0, 62, 63, 64, 500, 4000, 4094, 4095, 4096])
+def test_a_place_is_looked_for_behind_what_is_none(marks: int) -> None:
+    text = "ab" + "\u200d" * marks + "c"
+    found = last_place(text, len(text) - 1)
+    assert found == (2 if not marks else 1 if marks <= 4095 else None)
 
 
 @pytest.mark.parametrize("name", BUNDLES)
@@ -426,6 +445,18 @@ def test_what_all_borders_agree_on_every_end_has(kind: str) -> None:
             ends = pieces_of(tokenizer, word + more)
             assert ends[:certain] == pieces_of(tokenizer, word)[:certain]
     assert agreed > 1000
+
+
+def test_a_token_of_the_greatest_length_is_seen_across_any_border() -> None:
+    letters = "abcdefgh"
+    likely = [("<unk>", 0.0), *((one, -5.0) for one in letters + "x"), (letters, -1.0)]
+    tokenizer = RustTokenizer(Unigram(likely, 0))
+    own, word = LongWord(Described(tokenizer)), "x" * 30 + letters + "x" * 20
+    whole = pieces_of(tokenizer, word)
+    for end in range(25, 45):
+        certain = own._certain_pieces(word, end, len(letters))
+        assert certain >= min(end, 30) - len(letters)
+        assert pieces_of(tokenizer, word[:end])[:certain] == whole[:certain]
 
 
 def test_max_tokens_of_a_real_tokenizer(bundles: Path) -> None:

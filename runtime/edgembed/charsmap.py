@@ -46,6 +46,7 @@ def _are_texts(replacements: bytes) -> bool:
 def _is_closed(units: npt.NDArray[np.uint32], replacements: bytes) -> bool:
     """Whether all children of units are inside the array, and all values where a text begins."""
     inner = units & _LEAF == 0
+    inner[0] = True  # the walk begins there, whatever it says of itself
     offsets = (units >> 10) << ((units & (1 << 9)) >> 6)
     children = np.arange(len(units), dtype=np.uint32) ^ offsets
     if ((children[inner] | 0xFF) >= len(units)).any():

@@ -131,6 +131,8 @@ def _check_uses(weights: Mapping[str, Place | Inside], uses: _Uses) -> None:
         if isinstance(weight, Place):
             if uses.counts.get(key, 0) > _MOST_USES:
                 raise WireError(f"the weight {name!r} is used {uses.counts[key]} times")
+            if key in uses.shapes:
+                raise WireError(f"{name!r} asks for a shape that is outside")
         elif tensors.is_absurd(weight, key in uses.shapes):
             raise WireError(f"{name!r} asks for an absurd shape")
 
@@ -165,7 +167,7 @@ def _attribute(data: bytes, at: int, end: int) -> None:
         seen.add(number)
         if number == 5:
             _, own = tensors.read(data, start, stop)
-            if isinstance(own, Place) or tensors.is_absurd(own, is_shape=True):
+            if isinstance(own, Place) or tensors.is_absurd(own, is_shape=own.whole):
                 raise WireError("an attribute asks for what is outside, or for an absurd shape")
 
 

@@ -33,9 +33,13 @@ class Place(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """A weight inside the graph, all of it; its numbers where it is a few whole ones."""
+    """A weight inside the graph, all of it: whether it is of whole numbers, and which.
 
-    numbers: tuple[int, ...] = ()
+    numbers: None where they are no list of a few.
+    """
+
+    whole: bool
+    numbers: tuple[int, ...] | None = None
 
 
 def read(data: bytes, at: int, end: int) -> tuple[str, Place | Inside]:
@@ -51,9 +55,12 @@ def read(data: bytes, at: int, end: int) -> tuple[str, Place | Inside]:
     raw = content(data, own.get(_RAW))
     if entries or len(raw) != size:
         raise WireError(f"{name!r} has {len(raw)} bytes of content instead of {size}")
-    if dtype in _INTEGERS and len(dims) <= 1 and dims[:1] <= [_MOST_DIMS]:
-        return name, Inside(struct.unpack(f"<{math.prod(dims)}{_INTEGERS[dtype]}", raw))
-    return name, Inside()
+    if dtype not in _INTEGERS:
+        return name, Inside(whole=False)
+    if len(dims) > 1 or math.prod(dims) > _MOST_DIMS:
+        return name, Inside(whole=True)
+    numbers_ = struct.unpack(f"<{math.prod(dims)}{_INTEGERS[dtype]}", raw)
+    return name, Inside(whole=True, numbers=numbers_)
 
 
 def _parts(data: bytes, at: int, end: int) -> tuple[dict[int, Field], list[int], dict[str, str]]:
@@ -86,7 +93,12 @@ def _items(dims: list[int], name: str) -> int:
 
 
 def is_absurd(inside: Inside, is_shape: bool) -> bool:
-    """Whether a few whole numbers ask for more than there is: together, if they are a shape."""
+    """Whether a few whole numbers ask for more than there is: together, if they are a shape.
+
+    Of a shape whose numbers are not known nobody can say what it asks for: that is absurd as well.
+    """
+    if inside.numbers is None:
+        return is_shape
     sizes = [abs(n) for n in inside.numbers if is_shape or abs(n) < _TO_THE_END]
     return (math.prod(sizes) if is_shape else max(sizes, default=0)) > _LARGEST_SHAPE
 

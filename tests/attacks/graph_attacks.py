@@ -56,7 +56,7 @@ def _in_ort_format(raw: bytes) -> bytes:
 
 _SUBGRAPH = field(5, field(1, "body") + field(20, 5) + field(6, node("Add")))
 _FLOATS = field(2, field(1, field(1, 1)))
-_DISAGREE = "disagree about the weight"
+_DISAGREE = r"^onnx/\S+ and the manifest disagree about the weight"
 _NAMED = "should not be there"
 
 ATTACKS: dict[str, tuple[Spoil, str]] = {
@@ -122,6 +122,28 @@ ATTACKS: dict[str, tuple[Spoil, str]] = {
     ),
     "a shape of 2^40 by Expand": (
         _more(initializer("x", (2,), _shape(2**20, 2**20)), node("Expand", inputs=("a", "x"))),
+        "absurd shape",
+    ),
+    "a shape of nine numbers by ConstantOfShape": (
+        _more(initializer("x", (9,), _shape(2**30, 2**30, *[1] * 7)),
+              node("ConstantOfShape", inputs=("x",))),
+        "absurd shape",
+    ),
+    "a shape of nine numbers in an attribute": (
+        _more(node("Constant", more=field(5, field(1, "value") + field(5, tensor(
+            "x", (9,), _shape(2**30, 2**30, *[1] * 7)))))),
+        "attribute asks",
+    ),
+    "a shape that is a matrix": (
+        _more(initializer("x", (2, 1), _shape(2**30, 2**30)), node("Expand", inputs=("a", "x"))),
+        "absurd shape",
+    ),
+    "a shape outside": (
+        _more(node("Expand", inputs=("a", _LARGE.decode()))), "shape that is outside",
+    ),
+    "a range of floats": (
+        _more(initializer("x", (), struct.pack("<f", 1e12), 1),
+              node("Range", inputs=("a", "x", "b"))),
         "absurd shape",
     ),
     "a number of 2^40": (_more(initializer("x", (1,), _shape(2**40))), "absurd shape"),

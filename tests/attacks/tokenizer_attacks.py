@@ -107,6 +107,9 @@ _ANY: dict[str, tuple[Spoil, str]] = {
     # tables
     "a table of characters of nothing": (_charsmap([], b""), "shorter than"),
     "a table of characters that leads out": (_charsmap([0x7FFFFE00] * 256, b"\0"), "outside of"),
+    "a table of characters that begins with a leaf": (
+        _charsmap([0xFFFFFFFF] + [0] * 255, b"\0"), "outside of",
+    ),
     "a table of characters without a value": (_charsmap([1 << 8] * 256, b"abc\0"), "outside of"),
     "a table of characters that is no text": (_charsmap([0] * 256, b"\xff\0"), "outside of"),
     "a kilobyte for each character": (_charsmap([0] * 256, b"a" * 1024 + b"\0"), "outside of"),
@@ -139,6 +142,10 @@ _ANY: dict[str, tuple[Spoil, str]] = {
         tokenizer_text(lambda text: text.replace("{", '{"version":"1.0",', 1)), "twice",
     ),
     "no vocabulary": (tokenizer(lambda own: own["model"].pop("vocab")), "vocab is missing"),
+    "no vocabulary, and something else at the end": (
+        tokenizer(lambda own: (own["model"].pop("vocab"), own["model"].update(x={"y": {}}))),
+        "x is not known|vocab is missing",
+    ),
     "a model that is text": (_set("model", "WordPiece"), "model must be a JSON object"),
     "an unknown model": (_model(type="Pickle"), "'Pickle' is not allowed"),
     "17 MB beside the vocabulary": (_set("version", "1" * 17 * 2**20), "bytes beside|characters"),
@@ -163,6 +170,7 @@ ATTACKS: dict[str, dict[str, tuple[Spoil, str]]] = {
             _instead_of_vocabulary(lambda _: _entries(1_500_000)),
             "1048576 at most",
         ),
+        "merges that are an object": (_model(merges={"a": 1}), "merges must stand there once"),
         "a vocabulary of objects": (
             _instead_of_vocabulary(lambda _: '[["a",{"b":1}]]'),
             "of plain entries",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,49 @@ def test_the_same_calibration_gives_the_same_weights() -> None:
     calibrations = [calibrate(model, _ids(1), moments=True) for _ in range(2)]
     first, second = (_weights(quantize(model, RECIPE, own)[0]) for own in calibrations)
     assert first == second
+
+
+def _of_many_words(tokenizer: Any) -> Any:
+    config = BERT.model(tokenizer).config
+    config.vocab_size = 1500
+    return type(BERT.model(tokenizer))(config)
+
+
+@cache
+def _many_words() -> ir.Model:
+    return lean(replace(BERT, name="many words", model=_of_many_words), mask=False)[0]
+
+
+def _tables(model: ir.Model, rows: int) -> dict[ir.DataType, Any]:
+    """The weights of so many rows, by type."""
+    return {
+        value.dtype: value.const_value.numpy()
+        for value in model.graph.initializers.values()
+        if value.const_value is not None and value.const_value.shape[:1] == (rows,)
+    }
+
+
+def test_words_are_int8_by_row_and_positions_stay_float32() -> None:
+    model = _many_words()
+    (table,) = _tables(model, 1500).values()
+    small, report = quantize(model, NAIVE, calibrate(model, _ids(1)))
+    assert report.tables == 1
+    words = _tables(small, 1500)
+    assert words.keys() == {ir.DataType.INT8, ir.DataType.FLOAT}
+    scales = words[ir.DataType.FLOAT]
+    assert scales.shape == (1500, 1)
+    assert np.abs(words[ir.DataType.INT8]).max(axis=1).tolist() == [TOP] * 1500
+    assert (np.abs(words[ir.DataType.INT8] * scales - table) <= scales * 0.501).all()
+    assert _tables(small, 66).keys() == {ir.DataType.FLOAT}
+    expected = _vectors(lambda ids: run(model, ids))
+    assert cosines(expected, _vectors(lambda ids: run(small, ids))).min() > 0.99
+
+
+def test_a_recipe_may_leave_the_words_alone() -> None:
+    model = _many_words()
+    small, report = quantize(model, replace(NAIVE, embeddings=False), calibrate(model, _ids(1)))
+    assert report.tables == 0
+    assert _tables(small, 1500).keys() == {ir.DataType.FLOAT}
 
 
 def test_a_layer_without_calibration_is_refused() -> None:
