@@ -114,7 +114,7 @@ def test_token_ids_are_refused_with_the_remedy(server: Server, ids: Any) -> None
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
-        ({}, None),
+        ({}, "input"),
         ({"input": []}, "input"),
         ({"input": ""}, "input"),
         ({"input": ["a", ""]}, "input"),

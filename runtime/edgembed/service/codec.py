@@ -60,6 +60,11 @@ def _finite(array: Float32) -> Float32:
 
 
 def _field(message: str) -> str | None:
-    """The field that a message of msgspec ends with: "... - at `$.input[0]`"."""
-    _, found, path = message.rpartition("`$.")
-    return path.rstrip("`").partition("[")[0] if found else None
+    """The field that a message of msgspec is about.
+
+    "... - at `$.input[0]`", "Object missing required field `input`"
+    """
+    _, found, rest = message.rpartition("`$.")
+    if not found:
+        _, found, rest = message.rpartition("missing required field `")
+    return rest.partition("`")[0].partition("[")[0] if found else None
