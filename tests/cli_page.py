@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgembed.cli import parser
+from edgembed_export.cli import parser as export_parser
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 _BEGIN, _END = "<!-- commands -->\n", "<!-- end -->\n"
@@ -24,20 +25,27 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return dict(choices)
 
 
+def programs() -> dict[str, argparse.ArgumentParser]:
+    """Everything that a shell can be asked, as it is typed."""
+    own = {f"edgembed {name}": command for name, command in commands().items()}
+    return own | {"edgembed-export": export_parser()}
+
+
 def page() -> str:
     """docs/cli.md as it should be: what is there, with the commands between the two marks."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    sections = "\n".join("\n".join(_section(*one)) for one in commands().items())
+    sections = "\n".join("\n".join(_section(*one)) for one in programs().items())
     return f"{before}{_BEGIN}{sections}{_END}{after}"
 
 
 def _section(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
     formatter = command._get_formatter()
-    actions = [a for a in command._actions if not isinstance(a, argparse._HelpAction)]
+    everywhere = (argparse._HelpAction, argparse._VersionAction)
+    actions = [a for a in command._actions if not isinstance(a, everywhere)]
     positional = " ".join(_positional(a) for a in actions if not a.option_strings)
-    yield f"## edgembed {name}\n"
-    yield f"`edgembed {name} {positional} [OPTION ...]`\n"
+    yield f"## {name}\n"
+    yield f"`{name} {positional} [OPTION ...]`\n"
     yield f"{command.description}\n"
     yield "| argument | meaning |\n|---|---|"
     for action in actions:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_page import PAGE, commands, page
+from cli_page import PAGE, commands, page, programs
 from support import python
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
@@ -21,8 +21,8 @@ def test_the_page_is_what_the_commands_say() -> None:
 def test_every_command_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert {"encode", "similarity", "info", "doctor", "bench", "serve"} <= set(commands())
-    for name, command in commands().items():
-        assert f"\n## edgembed {name}\n" in text
+    for name, command in programs().items():
+        assert f"\n## {name}\n" in text
         assert command.description
 
 
