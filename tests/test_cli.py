@@ -144,7 +144,8 @@ def test_prompt_by_key_prefix_or_text(
 
 def test_a_prompt_that_looks_like_a_misspelt_name_is_said(frida: Path) -> None:
     done = run("encode", frida, "--prompt", "serch_query", stdin=b"x")
-    assert b"no prompt is named 'serch_query': taken as text" in done.stderr
+    assert b"no prompt is named 'serch_query': taken as text (names: " in done.stderr
+    assert b" search_query," in done.stderr
 
 
 def test_dtype_and_threads(frida: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,23 @@ def test_an_item_that_is_no_text_is_named(embedder: Load, bad: Any) -> None:
 def test_an_input_that_is_no_text_and_no_list(embedder: Load, bad: Any) -> None:
     with pytest.raises(TextError, match="one text or a list of texts"):
         embedder("tiny-frida").encode(bad)
+
+
+class Table:
+    """As pandas' DataFrame: a shape, and the columns' names where one goes through it."""
+
+    shape = (3, 1)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["text"])
+
+
+@pytest.mark.parametrize("bad", [Table(), np.array([["one", "two"]])], ids=["table", "2d array"])
+def test_a_table_is_not_taken_for_its_columns_names(embedder: Load, bad: Any) -> None:
+    model = embedder("tiny-frida")
+    for encode in (model.encode, model.encode_query, model.encode_iter, model.tokenize):
+        with pytest.raises(TextError, match=r"of shape \(\d, \d\): give one column of it"):
+            encode(bad)
 
 
 @pytest.mark.parametrize("shown", [10, 11])
@@ -369,6 +386,11 @@ def test_similarity_is_the_checkpoints(embedder: Load) -> None:
     np.testing.assert_allclose(dot.similarity_pairwise(a, a), (a * a).sum(axis=1), rtol=1e-6)
 
 
+def test_a_model_says_which_it_is(embedder: Load) -> None:
+    said = repr(embedder("tiny-frida"))
+    assert said == "<Embedder of 'tiny-frida', dtype='float32', dimension=48>"
+
+
 def test_facts(bundles: Path, embedder: Load) -> None:
     model = embedder("minilm")
     assert model.dimension == model.get_embedding_dimension() == 384
@@ -447,6 +469,12 @@ def test_arguments_of_numpys_types_are_taken(embedder: Load) -> None:
 def test_bad_arguments_of_embedder(bundles: Path, arguments: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         Embedder(bundles / "tiny-frida", **arguments)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "INT8", "cpu"])
+def test_no_export_is_advised_that_would_be_refused(bundles: Path, dtype: str) -> None:
+    with pytest.raises(ArgumentError, match=r"choose one of these$"):
+        Embedder(bundles / "tiny-frida", dtype=dtype)
 
 
 def test_no_bundle() -> None:

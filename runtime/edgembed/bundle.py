@@ -20,7 +20,7 @@ from edgembed import files, signature
 from edgembed.errors import ArgumentError, BundleError, BundleNotFoundError, IntegrityError
 from edgembed.files import REMEDY, Content
 from edgembed.graphcheck import check_graph
-from edgembed.manifest import FILE_NAME, Manifest, Weights
+from edgembed.manifest import DTYPES, FILE_NAME, Manifest, Weights
 
 _MAX_MANIFEST_BYTES = 2**20  # what is parsed takes thirty times as much memory, at worst
 
@@ -61,10 +61,10 @@ class Bundle(NamedTuple):
         try:
             return self.manifest.dtypes[dtype]
         except (KeyError, TypeError):
+            again = f", or export again with --dtype {dtype}" if dtype in DTYPES else ""
             raise ArgumentError(
                 f"dtype {dtype!r} is not in this bundle, which has "
-                f"{', '.join(self.manifest.dtypes)}: choose one of these, or export again with "
-                f"--dtype {dtype}"
+                f"{', '.join(self.manifest.dtypes)}: choose one of these{again}"
             ) from None
 
     def read(self, dtype: str) -> dict[str, Content]:

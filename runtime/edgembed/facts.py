@@ -18,6 +18,11 @@ class BundleFacts:
     _manifest: Manifest
     _prompts: Prompts
 
+    def __repr__(self) -> str:
+        """Which model, for a notebook or a log."""
+        model = f"{self._manifest.model.id!r}, dtype={self.dtype!r}"
+        return f"<{type(self).__name__} of {model}, dimension={self.dimension}>"
+
     @property
     def dtype(self) -> str:
         """The weights in use: "int8" or "float32"."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
 from edgembed.outputs import check_positive
+from edgembed.texts import as_many
 from edgembed.warn import Deferred
 
 
@@ -60,7 +61,7 @@ class EncodeForms:
                 "these options: export the bundle again if it has none, and leave out "
                 "normalize_embeddings; or quantise the float32 vectors all together"
             )
-        return _batches(self, iter(inputs), batch_size, kwargs)
+        return _batches(self, iter(as_many(inputs)), batch_size, kwargs)
 
 
 def _batches(

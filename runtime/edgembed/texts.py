@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
 from edgembed.unicode import surrogate_indices
@@ -35,9 +35,23 @@ def as_items(inputs: str | Iterable[str] | None, kwargs: dict[str, Any]) -> tupl
         raise ArgumentError(f"encode has no argument {', '.join(map(repr, extra))}")
     if isinstance(inputs, str):
         return [inputs], True
-    if not _is_many(inputs):
-        raise TextError(f"encode takes one text or a list of texts, not {type(inputs).__name__}")
-    return list(inputs), False
+    return list(as_many(inputs)), False
+
+
+def as_many(inputs: object) -> Iterable[str]:
+    """What can be gone through text by text; TextError for anything else.
+
+    A numpy scalar looks so and cannot; a table (pandas, polars) and a dict can, and give the names
+    of their columns in place of the texts.
+    """
+    shape = getattr(inputs, "shape", (0,))
+    of_one_row = isinstance(shape, tuple) and len(shape) == 1
+    if isinstance(inputs, Iterable) and of_one_row and not isinstance(inputs, (bytes, dict)):
+        return inputs
+    kind, remedy = type(inputs).__name__, ""
+    if isinstance(shape, tuple) and len(shape) > 1:
+        kind, remedy = f"{kind} of shape {shape}", ": give one column of it"
+    raise TextError(f"encode takes one text or a list of texts, not {kind}{remedy}")
 
 
 def check_texts(texts: list[str]) -> None:
@@ -68,12 +82,6 @@ def report_failed(
     if on_error is None:
         raise named from error
     on_error(index, named)
-
-
-def _is_many(inputs: object) -> TypeGuard[Iterable[str]]:
-    """Whether it can be gone through item by item; a numpy scalar looks so and cannot."""
-    refused = isinstance(inputs, (bytes, dict)) or getattr(inputs, "shape", None) == ()
-    return isinstance(inputs, Iterable) and not refused
 
 
 def _refuse(what: str, indices: list[int]) -> None:

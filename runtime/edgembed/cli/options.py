@@ -68,5 +68,9 @@ def prompt_argument(model: BundleFacts, name_or_text: str | None) -> dict[str, A
     if name_or_text in model.prompt_names:
         return {"prompt_name": name_or_text}
     if name_or_text and not name_or_text[-1].isspace():
-        print(f"edgembed: no prompt is named {name_or_text!r}: taken as text", file=sys.stderr)
+        known = ", ".join(model.prompt_names) or "none"
+        print(
+            f"edgembed: no prompt is named {name_or_text!r}: taken as text (names: {known})",
+            file=sys.stderr,
+        )
     return {"prompt": name_or_text}
