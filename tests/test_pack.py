@@ -373,6 +373,51 @@ def test_what_pack_did_not_make_is_never_replaced(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_file_of_the_same_name_is_never_replaced(
+    bundles: Path, tmp_path: Path, packages: Path, target: str
+) -> None:
+    out = tmp_path / "out"
+    wheel = out / "own-1.0.0-py3-none-any.whl"
+    taken = {"zip": [out], "wheel": [wheel], "lambda": [out / "layer.zip", out / "function.zip"]}
+    for path in taken[target]:
+        path.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("thesis.txt", "mine")
+    before = tree(tmp_path)
+    name = ["--name", "own"] if target == "wheel" else []
+    done = python(*command(bundles / "tiny-cls", out, target, packages), "--overwrite", *name)
+    assert done.returncode == 2
+    assert b"not overwritten" in done.stderr
+    assert tree(tmp_path) == before
+
+
+def test_what_was_put_beside_a_layer_is_not_lost(
+    bundles: Path, tmp_path: Path, packages: Path
+) -> None:
+    arguments = command(bundles / "tiny-cls", tmp_path / "out", "lambda", packages)
+    assert python(*arguments).returncode == 0
+    (tmp_path / "out" / "template.yaml").write_text("mine")
+    before = tree(tmp_path)
+    done = python(*arguments, "--overwrite")
+    assert done.returncode == 2
+    assert b"holds more" in done.stderr
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_put_into_the_bundle(
+    bundle_copy: Path, tmp_path: Path, packages: Path, target: str
+) -> None:
+    (tmp_path / "link").symlink_to(bundle_copy / "onnx", target_is_directory=True)
+    before = tree(bundle_copy)
+    for out in (bundle_copy / "out", tmp_path / "link" / "out", bundle_copy):
+        done = python(*command(bundle_copy, out, target, packages), "--overwrite")
+        assert done.returncode == 2
+        assert b"is in the bundle" in done.stderr
+    assert tree(bundle_copy) == before
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_link_to_an_empty_folder_is_no_empty_folder(
     bundles: Path, tmp_path: Path, packages: Path, overwrite: bool

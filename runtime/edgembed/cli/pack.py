@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgembed.cli.options import Commands, add_command
+from edgembed.cli.options import Commands, add_command, check_outside
 from edgembed.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     _check_options(args)
     dtypes = None if args.dtype is None else args.dtype.split(",")
     bundle = trim(Bundle.open(args.bundle), dtypes)
+    check_outside(Path(args.out), bundle)
     make = {"lambda": _lambda, "wheel": _wheel, "zip": _zip}[args.target]
     sizes = make(args, bundle)
     if args.json:
@@ -77,27 +78,25 @@ def _check_options(args: argparse.Namespace) -> None:
 
 
 def _lambda(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
-    from edgembed.pack.aws import FILES, write_lambda
+    from edgembed.pack.aws import is_made_here, write_lambda
     from edgembed.staging import staging
 
     out = Path(args.out)
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        _check_overwrite(out, args.overwrite)
-        if out.is_symlink() or not all((out / name).is_file() for name in FILES):
-            raise ArgumentError(f"{out} has no {' and '.join(FILES)}: it is not overwritten")
+        _check_overwrite(out, args.overwrite, is_made_here)
     with staging(out) as folder:
         sizes = write_lambda(folder, bundle, _packages(args), args.source is None)
     return {str(out / name): size for name, size in sizes.items()}
 
 
 def _wheel(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
-    from edgembed.pack.wheel import check_version, file_name, package_name, write_wheel
+    from edgembed.pack import wheel
 
-    package = package_name(args.name, bundle.manifest)
-    version = check_version(args.version or "1.0.0")
-    out = Path(args.out) / file_name(package, version)
-    with _made(out.parent), _new_file(out, args.overwrite) as stream:
-        size = write_wheel(stream, bundle, package, version)
+    package = wheel.package_name(args.name, bundle.manifest)
+    version = wheel.check_version(args.version or "1.0.0")
+    out = Path(args.out) / wheel.file_name(package, version)
+    with _made(out.parent), _new_file(out, args.overwrite, wheel.is_made_here) as stream:
+        size = wheel.write_wheel(stream, bundle, package, version)
     return {str(out): size}
 
 
@@ -117,32 +116,32 @@ def _made(folder: Path) -> Iterator[None]:
 def _zip(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
     from tempfile import TemporaryDirectory
 
-    from edgembed.pack.app import write_app
+    from edgembed.pack.app import is_made_here, write_app
 
     out = Path(args.out)
-    with _new_file(out, args.overwrite) as stream, TemporaryDirectory() as work:
+    with _new_file(out, args.overwrite, is_made_here) as stream, TemporaryDirectory() as work:
         size = write_app(stream, bundle, _packages(args), Path(work), args.source is None)
     return {str(out): size}
 
 
-def _new_file(out: Path, overwrite: bool) -> Any:
+def _new_file(out: Path, overwrite: bool, own: Callable[[Path], bool]) -> Any:
     """A stream whose file takes the place of `out` at the end."""
     from edgembed.replacing import replacing
 
-    if _is_taken(out):
-        _check_overwrite(out, overwrite)
-        if out.is_symlink() or not out.is_file():
-            raise ArgumentError(f"{out} is no file: it is not overwritten")
+    if out.is_symlink() or out.exists():
+        _check_overwrite(out, overwrite, own)
     return replacing(out)
 
 
-def _is_taken(out: Path) -> bool:
-    return out.is_symlink() or out.exists()
-
-
-def _check_overwrite(out: Path, overwrite: bool) -> None:
+def _check_overwrite(out: Path, overwrite: bool, own: Callable[[Path], bool]) -> None:
+    """ArgumentError unless what stands there may be replaced; own: whether pack made it."""
     if not overwrite:
         raise ArgumentError(f"{out} exists: name another, or add --overwrite")
+    if out.is_symlink() or not own(out):
+        raise ArgumentError(
+            f"{out} is not (or holds more than) what an earlier pack made, and is not overwritten: "
+            "name another, or move it away"
+        )
 
 
 def _packages(args: argparse.Namespace) -> Path:

@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from edgembed.bundle import Bundle
 from edgembed.files import Content
-from edgembed.pack.archive import Size, folder_members, write_zip
+from edgembed.manifest import FILE_NAME
+from edgembed.pack.archive import Size, folder_members, holds, write_zip
 from edgembed.pack.trim import members
 from edgembed.slim import check, slim
 
@@ -37,6 +38,11 @@ from edgembed.cli import main  # noqa: E402
 
 sys.exit(main())
 '''
+
+
+def is_made_here(path: Path) -> bool:
+    """Whether `write_app` wrote this file."""
+    return holds(path, "__main__.py", "lib/edgembed/__init__.py", f"bundle/{FILE_NAME}")
 
 
 def write_app(

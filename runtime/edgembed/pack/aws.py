@@ -14,7 +14,8 @@ from pathlib import Path
 
 from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError
-from edgembed.pack.archive import Size, folder_members, write_zip
+from edgembed.manifest import FILE_NAME
+from edgembed.pack.archive import Size, folder_members, holds, write_zip
 from edgembed.pack.trim import members
 from edgembed.slim import check, slim
 
@@ -22,6 +23,17 @@ FILES = ("layer.zip", "function.zip")
 HANDLER = "edgembed.serverless.aws.handler"
 MOST_UNZIPPED = 262_144_000  # bytes of a function with its layers: AWS's "250 MB"
 PACKAGES = ("msgspec", "orjson")  # what edgembed.service needs besides
+
+
+def is_made_here(folder: Path) -> bool:
+    """Whether `write_lambda` filled this folder, and nobody has put more into it since."""
+    layer, function = (folder / name for name in FILES)
+    return (
+        folder.is_dir()
+        and set(folder.iterdir()) == {layer, function}
+        and holds(layer, "python/edgembed/__init__.py")
+        and holds(function, f"bundle/{FILE_NAME}")
+    )
 
 
 def write_lambda(folder: Path, bundle: Bundle, site_packages: Path, prove: bool) -> dict[str, Size]:

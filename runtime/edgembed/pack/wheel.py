@@ -12,13 +12,14 @@ import keyword
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError
 from edgembed.files import Content
-from edgembed.manifest import Manifest
-from edgembed.pack.archive import Size, write_zip
+from edgembed.manifest import FILE_NAME, Manifest
+from edgembed.pack.archive import Size, holds, write_zip
 from edgembed.pack.trim import members
 from edgembed.version import __version__
 
@@ -55,6 +56,12 @@ def check_version(version: str) -> str:
 def file_name(package: str, version: str) -> str:
     """The wheel's, by which pip knows what it is."""
     return f"{package}-{version}-py3-none-any.whl"
+
+
+def is_made_here(path: Path) -> bool:
+    """Whether `write_wheel` wrote this file."""
+    package = path.name.partition("-")[0]
+    return holds(path, f"{package}/__init__.py", f"{package}/{FILE_NAME}")
 
 
 def write_wheel(stream: BinaryIO, bundle: Bundle, package: str, version: str) -> Size:
