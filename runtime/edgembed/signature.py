@@ -64,8 +64,9 @@ def _private(path: str | os.PathLike[str]) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    content = _read(path)
     try:
-        key = load_pem_private_key(_read(path), None)
+        key = load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _not_a_key(path, "private", error) from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -79,8 +80,9 @@ def _public(path: str | os.PathLike[str]) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    content = _read(path)
     try:
-        key = load_pem_public_key(_read(path))
+        key = load_pem_public_key(content)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _not_a_key(path, "public", error) from error
     if not isinstance(key, Ed25519PublicKey):
