@@ -320,6 +320,40 @@ def test_another_python_is_told(program: Path, tmp_path: Path) -> None:
     assert b"packed for Python 3.2" in done.stderr
 
 
+# --- signed
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_packed_bundle_is_signed_with_a_key(
+    bundle_copy: Path,
+    tmp_path: Path,
+    packages: Path,
+    signing_keys: tuple[Path, Path],
+    target: str,
+) -> None:
+    private, public = signing_keys
+    assert python("-c", MAIN, "sign", bundle_copy, "--key", private).returncode == 0
+    out = tmp_path / "out"
+    arguments = command(bundle_copy, out, target, packages)
+    done = python(*arguments)
+    assert (done.returncode, b"packed one is not: sign it" in done.stderr) == (0, True)
+    done = python(*arguments, "--overwrite", "--key", private)
+    assert (done.returncode, done.stderr) == (0, b"")
+    packed = {"zip": out, "lambda": out / "function.zip"}
+    with zipfile.ZipFile(packed.get(target) or next(out.iterdir())) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    (manifest,) = (tmp_path / "unpacked").rglob("manifest.json")
+    Bundle.open(manifest.parent, public).verify()
+
+
+def test_a_key_that_is_none_is_said_first(bundles: Path, tmp_path: Path, packages: Path) -> None:
+    arguments = command(bundles / "tiny-cls", tmp_path / "out", "lambda", packages)
+    done = python(*arguments, "--key", tmp_path / "absent.pem")
+    assert done.returncode == 2
+    assert b"absent.pem" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- whole or nothing, on packages that are quickly copied
 
 

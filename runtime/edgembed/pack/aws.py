@@ -36,11 +36,13 @@ def is_made_here(folder: Path) -> bool:
     )
 
 
-def write_lambda(folder: Path, bundle: Bundle, site_packages: Path, prove: bool) -> dict[str, Size]:
+def write_lambda(
+    folder: Path, bundle: Bundle, site_packages: Path, prove: bool, signed: bytes | None = None
+) -> dict[str, Size]:
     """Write both zips to a folder; prove: that the layer gives this installation's vectors.
 
-    site_packages: as for edgembed.slim. ArgumentError where it has not what is needed, or where
-    AWS would not take the two.
+    site_packages: as for edgembed.slim. signed: as for trim.members. ArgumentError where
+    site_packages has not what is needed, or where AWS would not take the two.
     """
     work = folder / "work"
     slim(site_packages, work / "python", PACKAGES)
@@ -51,7 +53,7 @@ def write_lambda(folder: Path, bundle: Bundle, site_packages: Path, prove: bool)
         sizes[FILES[0]] = write_zip(stream, folder_members(work / "python", "python"))
     shutil.rmtree(work)
     with (folder / FILES[1]).open("wb") as stream:
-        sizes[FILES[1]] = write_zip(stream, members(bundle, "bundle"))
+        sizes[FILES[1]] = write_zip(stream, members(bundle, "bundle", signed))
     whole = sum(size.unzipped for size in sizes.values())
     if whole > MOST_UNZIPPED:
         raise ArgumentError(

@@ -64,17 +64,28 @@ def is_made_here(path: Path) -> bool:
     return holds(path, f"{package}/__init__.py", f"{package}/{FILE_NAME}")
 
 
-def write_wheel(stream: BinaryIO, bundle: Bundle, package: str, version: str) -> Size:
-    """Write the wheel, uncompressed: weights hardly shrink, and deflate differs between zlibs."""
-    info = f"{package}-{version}.dist-info"
-    files = _files(bundle, package, version, info)
-    return write_zip(stream, _recorded(files, f"{info}/RECORD"), zipfile.ZIP_STORED)
+def write_wheel(
+    stream: BinaryIO, bundle: Bundle, package: str, version: str, signed: bytes | None = None
+) -> Size:
+    """Write the wheel, uncompressed: weights hardly shrink, and deflate differs between zlibs.
+
+    signed: as for trim.members.
+    """
+    files = _recorded(_files(bundle, package, version, signed), f"{_info(package, version)}/RECORD")
+    return write_zip(stream, files, zipfile.ZIP_STORED)
 
 
-def _files(bundle: Bundle, package: str, version: str, info: str) -> Iterator[tuple[str, Content]]:
+def _info(package: str, version: str) -> str:
+    return f"{package}-{version}.dist-info"
+
+
+def _files(
+    bundle: Bundle, package: str, version: str, signed: bytes | None
+) -> Iterator[tuple[str, Content]]:
+    info = _info(package, version)
     docstring = f'"""A bundle: edgembed.Embedder.from_package("{package}") loads it."""\n'
     yield f"{package}/__init__.py", docstring.encode()
-    yield from members(bundle, package)
+    yield from members(bundle, package, signed)
     yield f"{info}/METADATA", _metadata(bundle.manifest, package, version).encode()
     wheel = f"Wheel-Version: 1.0\nGenerator: edgembed {__version__}\n"
     yield f"{info}/WHEEL", f"{wheel}Root-Is-Purelib: true\nTag: py3-none-any\n".encode()
