@@ -208,6 +208,7 @@ def test_names(bundles: Path, given: str | None, package: str) -> None:
 
 
 BAD_NAMES = ["1a", "", "a b", "кошка", "class", "-a", "a/b", "../a", "edgembed", "edgembed_x"]
+BAD_NAMES += ["code", "NumPy"]  # the standard library's, and a dependency
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import keyword
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,12 +22,15 @@ from edgembed.files import Content
 from edgembed.manifest import FILE_NAME, Manifest
 from edgembed.pack.archive import Size, holds, write_zip
 from edgembed.pack.trim import members
+from edgembed.slim.rules import KEPT
 from edgembed.version import __version__
 
 # PEP 440's canonical versions, without epochs.
 _VERSION = re.compile(
     r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?", re.ASCII
 )
+# An import would find these instead, or pip write over them.
+_TAKEN = {*sys.stdlib_module_names, *KEPT}
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.ASCII | re.IGNORECASE)
 
 
@@ -38,10 +42,11 @@ def package_name(name: str | None, manifest: Manifest) -> str:
     given = manifest.model.id.rpartition("/")[2] if name is None else name
     package = re.sub(r"[-_.]+", "_", given).lower()
     own = package.isidentifier() and not keyword.iskeyword(package)
-    if not own or not _DISTRIBUTION.fullmatch(given) or package.startswith("edgembed"):
+    taken = package in _TAKEN or package.startswith("edgembed")
+    if not own or taken or not _DISTRIBUTION.fullmatch(given):
         raise ArgumentError(
             f"{given!r} cannot be the name of a package: give one of ASCII letters, digits and _ "
-            "that begins with a letter, with --name"
+            "that begins with a letter and is nobody else's, with --name"
         )
     return package
 
