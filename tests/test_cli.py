@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import struct
 import subprocess
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgembed import Embedder, __version__
-from support import python, strict_json
+from support import change_json, python, strict_json
 
 TEXTS = ["Кошка сидит на окне.", "The cat, it rains", "", "   ", 'a "quoted" \\ one']
 DEFAULT_PROMPT_SAID = "edgembed: default prompt 'categorize: ' (--prompt '' for none)"
@@ -387,6 +388,30 @@ def test_info_for_people(frida: Path, embedder: Callable[..., Embedder]) -> None
     for fact in ("tiny-frida", "48", "'search_query: '", "(default)", "cosine to torch"):
         assert fact in said
     assert "verified" not in said
+
+
+def test_what_a_manifest_says_cannot_pass_for_what_info_says(bundle_copy: Path) -> None:
+    manifest = json.loads((bundle_copy / "manifest.json").read_text("utf-8"))
+    model = {**manifest["model"], "id": "x\nverified  all\x1b[2J\u202e"}
+    parity = {"int8": {"mean": 1, "bytes": "x", "fingerprint": "of another", "p1": math.nan}}
+    change_json(bundle_copy / "manifest.json", model=model, parity=parity)
+    lines = run("info", bundle_copy).stdout.decode().splitlines()
+    assert lines[0].endswith("x\\nverified  all\\x1b[2J\\u202e")
+    fingerprint = manifest["dtypes"]["int8"]["fingerprint"]
+    assert any(fingerprint in line for line in lines)
+    own = strict_json(run("info", bundle_copy, "--json").stdout)["dtypes"]["int8"]
+    assert (own["fingerprint"], own["p1"]) == (fingerprint, None)
+    assert own["bytes"] > 0
+
+
+def test_a_stdout_that_lacks_the_characters(bundle_copy: Path) -> None:
+    prompts = {"кот": "é \U0001f600: "}
+    change_json(bundle_copy / "manifest.json", prompts=prompts, default_prompt_name="кот")
+    for options in ([], ["--json"]):
+        done = python("-c", MAIN, "info", bundle_copy, *options, PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"\\u043a\\u043e\\u0442" in done.stdout
+    assert json.loads(done.stdout)["prompts"] == prompts
 
 
 def test_info_verify(bundle_copy: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,60 @@ class Strange(Server):
 def test_a_server_that_gives_no_vectors(answer: Any) -> None:
     with pytest.raises(InferenceError):
         Strange(answer).encode(["a"], None)
+
+
+@pytest.mark.parametrize("rows", [[[1, 2], [3]], [None, None], [5, 6], [[[1, 2]], [[3, 4]]]])
+def test_a_server_whose_vectors_are_no_rows_of_one_matrix(rows: Any) -> None:
+    data = [{"index": place, "embedding": row} for place, row in enumerate(rows)]
+    with pytest.raises(InferenceError, match="shapes"):
+        Strange({"data": data}).encode(["a", "b"], None)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"SSH-2.0\r\n", OK + b"Content-Length: 9\r\n\r\n{", OK + b"\r\n" + b"[" * 100_000],
+    ids=["no HTTP", "cut short", "too deep"],
+)
+def test_what_is_no_server_of_embeddings(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with ThreadPoolExecutor() as pool:
+            pool.submit(_answer, listening, answer)
+            with pytest.raises(ArgumentError, match=f"{url}/v1/models does not answer"):
+                open_side(url, Options())
+
+
+def _answer(listening: socket.socket, answer: bytes) -> None:
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(answer)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port", "http://a b", "http://"])
+def test_what_is_no_url(url: str) -> None:
+    with pytest.raises(ArgumentError, match="does not answer"):
+        open_side(url, Options())
+
+
+@pytest.mark.parametrize("bad", [0, np.nan, np.inf])
+def test_vectors_without_a_direction_are_named(bad: float) -> None:
+    texts = [f"text {number}" for number in range(12)]
+    a = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    b = a.copy()
+    b[7] = bad
+    with pytest.raises(InferenceError, match=r"^b gives 1 of 12 .*'text 7'"):
+        compare(("a", "b"), Corpus(texts), a, b)
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "own.txt"
+    path.write_text("кошка", encoding="cp1251")
+    with pytest.raises(ArgumentError, match=r"own\.txt is not UTF-8 .*convert"):
+        read_corpus(path)
 
 
 def test_a_server_that_knows_no_base64() -> None:

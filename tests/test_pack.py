@@ -208,6 +208,7 @@ def test_names(bundles: Path, given: str | None, package: str) -> None:
 
 
 BAD_NAMES = ["1a", "", "a b", "кошка", "class", "-a", "a/b", "../a", "edgembed", "edgembed_x"]
+BAD_NAMES += ["code", "NumPy"]  # the standard library's, and a dependency
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -320,6 +321,40 @@ def test_another_python_is_told(program: Path, tmp_path: Path) -> None:
     assert b"packed for Python 3.2" in done.stderr
 
 
+# --- signed
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_packed_bundle_is_signed_with_a_key(
+    bundle_copy: Path,
+    tmp_path: Path,
+    packages: Path,
+    signing_keys: tuple[Path, Path],
+    target: str,
+) -> None:
+    private, public = signing_keys
+    assert python("-c", MAIN, "sign", bundle_copy, "--key", private).returncode == 0
+    out = tmp_path / "out"
+    arguments = command(bundle_copy, out, target, packages)
+    done = python(*arguments)
+    assert (done.returncode, b"packed one is not: sign it" in done.stderr) == (0, True)
+    done = python(*arguments, "--overwrite", "--key", private)
+    assert (done.returncode, done.stderr) == (0, b"")
+    packed = {"zip": out, "lambda": out / "function.zip"}
+    with zipfile.ZipFile(packed.get(target) or next(out.iterdir())) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    (manifest,) = (tmp_path / "unpacked").rglob("manifest.json")
+    Bundle.open(manifest.parent, public).verify()
+
+
+def test_a_key_that_is_none_is_said_first(bundles: Path, tmp_path: Path, packages: Path) -> None:
+    arguments = command(bundles / "tiny-cls", tmp_path / "out", "lambda", packages)
+    done = python(*arguments, "--key", tmp_path / "absent.pem")
+    assert done.returncode == 2
+    assert b"absent.pem" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- whole or nothing, on packages that are quickly copied
 
 
@@ -371,6 +406,51 @@ def test_what_pack_did_not_make_is_never_replaced(
     assert done.returncode == 2
     assert b"not overwritten" in done.stderr
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_file_of_the_same_name_is_never_replaced(
+    bundles: Path, tmp_path: Path, packages: Path, target: str
+) -> None:
+    out = tmp_path / "out"
+    wheel = out / "own-1.0.0-py3-none-any.whl"
+    taken = {"zip": [out], "wheel": [wheel], "lambda": [out / "layer.zip", out / "function.zip"]}
+    for path in taken[target]:
+        path.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("thesis.txt", "mine")
+    before = tree(tmp_path)
+    name = ["--name", "own"] if target == "wheel" else []
+    done = python(*command(bundles / "tiny-cls", out, target, packages), "--overwrite", *name)
+    assert done.returncode == 2
+    assert b"not overwritten" in done.stderr
+    assert tree(tmp_path) == before
+
+
+def test_what_was_put_beside_a_layer_is_not_lost(
+    bundles: Path, tmp_path: Path, packages: Path
+) -> None:
+    arguments = command(bundles / "tiny-cls", tmp_path / "out", "lambda", packages)
+    assert python(*arguments).returncode == 0
+    (tmp_path / "out" / "template.yaml").write_text("mine")
+    before = tree(tmp_path)
+    done = python(*arguments, "--overwrite")
+    assert done.returncode == 2
+    assert b"holds more" in done.stderr
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_put_into_the_bundle(
+    bundle_copy: Path, tmp_path: Path, packages: Path, target: str
+) -> None:
+    (tmp_path / "link").symlink_to(bundle_copy / "onnx", target_is_directory=True)
+    before = tree(bundle_copy)
+    for out in (bundle_copy / "out", tmp_path / "link" / "out", bundle_copy):
+        done = python(*command(bundle_copy, out, target, packages), "--overwrite")
+        assert done.returncode == 2
+        assert b"is in the bundle" in done.stderr
+    assert tree(bundle_copy) == before
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -166,7 +166,7 @@ def test_check_passes_what_is_whole(spoilt: Path, bundles: Path) -> None:
 
 def test_check_finds_a_missing_file(spoilt: Path, bundles: Path) -> None:
     shutil.rmtree(spoilt / "numpy" / "linalg")
-    with pytest.raises(EdgembedError, match=r"does not run.*numpy"):
+    with pytest.raises(EdgembedError, match=r"do not run.*numpy"):
         check(spoilt, bundles / "tiny-frida")
 
 
@@ -286,11 +286,30 @@ def test_the_command_for_people(bundles: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
     assert all(len(line) <= 80 for line in said if str(tmp_path) not in line)
     assert "no bytecode" in done.stdout.decode()
+
+
+def test_what_fails_its_check_is_not_left(bundles: Path, tmp_path: Path) -> None:
     # It was made of another Python's packages, which hold nothing.
-    again = ("slim", tmp_path / "again", "--from", site, "--check", bundles / "tiny-frida")
+    site = installed(tmp_path / "site", "cp27")
+    again = ("slim", tmp_path / "out", "--from", site, "--check", bundles / "tiny-frida")
     done = python("-c", MAIN, *again)
-    assert done.returncode == 1
-    assert b"does not run" in done.stderr
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"do not run" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"site"}
+
+
+def test_a_copy_in_the_bundle_it_is_checked_with_is_refused(bundle_copy: Path) -> None:
+    before = files_of(bundle_copy)
+    done = python("-c", MAIN, "slim", bundle_copy / "lib", "--check", bundle_copy)
+    assert done.returncode == 2
+    assert b"is in the bundle" in done.stderr
+    assert files_of(bundle_copy) == before
+
+
+def test_what_a_stopped_removal_left_is_passed_over(tmp_path: Path) -> None:
+    site = installed(tmp_path / "site", "cp27")
+    (site / "half_gone-1.0.dist-info").mkdir()
+    assert slim(site, tmp_path / "out").files > 0
 
 
 @pytest.mark.parametrize(

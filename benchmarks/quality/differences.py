@@ -96,16 +96,20 @@ class Verdict:
 
 
 def verdicts(rows: list[Row]) -> list[Verdict]:
-    """Every bar, on every metric under every prompt, and on the mean."""
+    """Every bar of ours, on every metric under every prompt, and on the mean."""
+    return [one for system, bars in BARS.items() for one in judged(rows, system, bars)]
+
+
+def judged(rows: list[Row], system: str, bars: tuple[float, float]) -> list[Verdict]:
+    """A system by bars in points: on each metric, and on the mean of the tasks."""
     found = []
-    for system, (each, of_mean) in BARS.items():
-        for row in rows:
-            own = row.cells.get(system)
-            if own is not None and own.difference is not None:
-                name = f"{row.task}, {row.metric}, prompt {row.prompt}"
-                counts = row.counts and row.own_prompt
-                found.append(Verdict(system, name, own.difference, each, counts))
-        average = mean_difference(rows, system)
-        if average is not None:
-            found.append(Verdict(system, "mean of the tasks", average, of_mean))
+    for row in rows:
+        own = row.cells.get(system)
+        if own is not None and own.difference is not None:
+            name = f"{row.task}, {row.metric}, prompt {row.prompt}"
+            counts = row.counts and row.own_prompt
+            found.append(Verdict(system, name, own.difference, bars[0], counts))
+    average = mean_difference(rows, system)
+    if average is not None:
+        found.append(Verdict(system, "mean of the tasks", average, bars[1]))
     return found

@@ -7,6 +7,7 @@ import io
 from differences import Row
 
 _COLOURS = {
+    "torch bfloat16": "#2f7d4f",
     "float32": "#0a66b0",
     "int8": "#c24f00",
     "CTranslate2 int8": "#5d6671",
@@ -24,13 +25,13 @@ def differences(rows: list[Row]) -> str:
         figure = Figure(figsize=(8, 1 + 0.42 * len(shown)), layout="constrained")
         axes = figure.subplots()
         for offset, (system, colour) in enumerate(_COLOURS.items()):
-            _marks(axes, shown, system, colour, (offset - 1.5) * 0.18)
+            _marks(axes, shown, system, colour, (offset - 2) * 0.16)
         axes.axvline(0, color="black", linewidth=0.8)
         axes.axvspan(-0.2, 0.2, color="#c24f00", alpha=0.08, linewidth=0)
         axes.set_yticks(range(len(shown)), [f"{row.task}, {row.prompt}" for row in shown])
         axes.invert_yaxis()
         axes.set_xlabel("difference to torch, points of 100, with 95 % interval (band: INT8's bar)")
-        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        figure.legend(loc="outside upper center", ncols=5, frameon=False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

@@ -14,7 +14,17 @@ import plots
 import prompts
 import published
 import worst
-from differences import Cell, Row, Verdict, cells, counted, mean_difference, verdicts
+from differences import (
+    BARS,
+    Cell,
+    Row,
+    Verdict,
+    cells,
+    counted,
+    judged,
+    mean_difference,
+    verdicts,
+)
 from prompts import Cost
 from scores import Outcome
 from tasks import ENCODECHKA, Setting, Task
@@ -129,6 +139,7 @@ def _page(name: str, results: Results) -> Iterator[str]:
     yield table(["system", "points", "tasks"], [[s, _signed(v), n] for s, (v, n) in means.items()])
     yield ""
     yield from _bars(verdicts(made))
+    yield from _others(made, systems)
     if results.costs:
         yield "\n## What a wrong or a missing prompt costs\n"
         yield f"By {prompts.SYSTEM}; the difference is to the right prompt.\n"
@@ -203,6 +214,19 @@ def _bars(found: list[Verdict]) -> Iterator[str]:
     if missed:
         lines = [[f"{o.system}: {o.name}", _signed(o.value), f"{o.bar:g}"] for o in missed]
         yield table(["missed", "difference", "bar"], lines)
+
+
+def _others(made: list[Row], systems: Sequence[str]) -> Iterator[str]:
+    """How many of INT8's bars each system keeps: torch's own bfloat16 says what they mean."""
+    lines = []
+    for system in systems:
+        found = judged(made, system, BARS["int8"]) if system != "torch" else []
+        parts = [one for one in found if one.counts], found
+        kept = [f"{sum(one.kept for one in part)} of {len(part)}" for part in parts]
+        if found:
+            lines.append([system, *kept])
+    yield "\nINT8's bars, asked of each system:\n"
+    yield table(["system", "tasks and their mean", "every metric and prompt"], lines)
 
 
 def _cell(cell: Cell | None) -> str:

@@ -55,7 +55,9 @@ def read_text(path: Path, name: str) -> str:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{name} is not UTF-8 ({error}): convert the file first") from error
+    except OSError as error:
         raise ArgumentError(f"{name}: {error}") from error
 
 

@@ -26,7 +26,7 @@ _MAKE = "make one with  openssl genpkey -algorithm ed25519 -out key.pem"
 
 def sign(manifest: Path, private_key: str | os.PathLike[str]) -> Path:
     """Sign a bundle's manifest; returns the signature's path, which stands there whole or not."""
-    signed = _private(private_key).sign(manifest.read_bytes())
+    signed = signature_of(manifest.read_bytes(), private_key)
     path = manifest.with_name(FILE_NAME)
     unfinished = path.with_name(f".{FILE_NAME}.{os.getpid()}")
     try:
@@ -35,6 +35,11 @@ def sign(manifest: Path, private_key: str | os.PathLike[str]) -> Path:
     finally:
         unfinished.unlink(missing_ok=True)
     return path
+
+
+def signature_of(manifest: bytes, private_key: str | os.PathLike[str]) -> bytes:
+    """The 64 bytes that sign a manifest. ArgumentError unless the file is an Ed25519 key in PEM."""
+    return _private(private_key).sign(manifest)
 
 
 def check(manifest: bytes, folder: Path, public_key: str | os.PathLike[str]) -> None:
@@ -64,8 +69,9 @@ def _private(path: str | os.PathLike[str]) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    content = _read(path)
     try:
-        key = load_pem_private_key(_read(path), None)
+        key = load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _not_a_key(path, "private", error) from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -79,8 +85,9 @@ def _public(path: str | os.PathLike[str]) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    content = _read(path)
     try:
-        key = load_pem_public_key(_read(path))
+        key = load_pem_public_key(content)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _not_a_key(path, "public", error) from error
     if not isinstance(key, Ed25519PublicKey):

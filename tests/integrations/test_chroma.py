@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from chromadb.config import Settings
 
-from edgembed import ArgumentError, BundleNotFoundError, Embedder
+from edgembed import ArgumentError, BundleNotFoundError, Embedder, TextError
 from edgembed.integrations.chroma import EdgembedEmbeddingFunction
 
 TEXTS = ["Кошка сидит на окне.", "It rains in the street.", "The train is late."]
@@ -99,6 +99,13 @@ def test_what_decides_a_vector_cannot_be_changed_in_a_collection(frida: str) -> 
     for change in ({"truncate_dim": 5}, {"document_prompt": "x: "}, {"fingerprint": "0"}):
         with pytest.raises(ArgumentError, match=next(iter(change))):
             own.validate_config_update(before, {**before, **change})
+
+
+def test_one_text_is_not_taken_for_its_letters(frida: str) -> None:
+    own = EdgembedEmbeddingFunction(frida)
+    for embed in (own, own.embed_query):
+        with pytest.raises(TextError, match="list"):
+            embed("Кошка")
 
 
 def test_a_bundle_that_is_not_there_is_an_error_at_once() -> None:

@@ -112,6 +112,8 @@ def test_what_cannot_be_embedded_is_named(frida: str) -> None:
     empty = Document(meta={"title": "x"})
     with pytest.raises(ArgumentError, match=f"{empty.id} has no content"):
         EdgembedDocumentEmbedder(frida).run([*documents(), empty])
+    with pytest.raises(ArgumentError, match=r"\['title'\]"):
+        EdgembedDocumentEmbedder(frida, meta_fields_to_embed="title")
     titled = EdgembedDocumentEmbedder(frida, meta_fields_to_embed=["title"])
     assert titled.run([empty])["documents"][0].embedding is not None
 

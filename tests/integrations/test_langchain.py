@@ -12,7 +12,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from edgembed import BundleNotFoundError, Embedder
+from edgembed import BundleNotFoundError, Embedder, TextError
 from edgembed.integrations.langchain import EdgembedEmbeddings
 
 TEXTS = ["Кошка сидит на окне.", "It rains in the street.", "The train is late."]
@@ -72,6 +72,11 @@ def test_one_bundle_is_loaded_once(frida: str) -> None:
     one, other = EdgembedEmbeddings(frida), EdgembedEmbeddings(frida, truncate_dim=5)
     assert one._encoder.model is other._encoder.model
     assert EdgembedEmbeddings(frida, dtype="float32")._encoder.model is not one._encoder.model
+
+
+def test_one_text_is_not_taken_for_its_letters(frida: str) -> None:
+    with pytest.raises(TextError, match="list"):
+        EdgembedEmbeddings(frida).embed_documents("Кошка")  # type: ignore[arg-type]
 
 
 def test_a_bundle_that_is_not_there_is_an_error_at_once() -> None:

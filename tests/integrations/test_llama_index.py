@@ -85,6 +85,25 @@ def test_async_methods_leave_the_loop_alone(bundles: Path, run_beside: Callable[
     assert run_beside(own.aget_text_embedding(long)) == own.get_text_embedding(long)
 
 
+def test_fields_count_when_they_are_set_later(frida: str, model: Embedder) -> None:
+    own = EdgembedEmbedding(frida)
+    shorter = own.model_copy(update={"truncate_dim": 5})
+    np.testing.assert_array_equal(
+        shorter.get_query_embedding("Кошка"), model.encode_query("Кошка", truncate_dim=5)
+    )
+    own.query_prompt = ""
+    np.testing.assert_array_equal(
+        own.get_query_embedding("Кошка"), model.encode("Кошка", prompt="")
+    )
+    copy = pickle.loads(pickle.dumps(own))
+    assert copy.get_query_embedding("Кошка") == own.get_query_embedding("Кошка")
+
+
+def test_a_setting_that_there_is_not(frida: str) -> None:
+    with pytest.raises(ValueError, match="quey_prompt"):
+        EdgembedEmbedding(frida, quey_prompt="Найди: ")
+
+
 def test_a_bundle_that_is_not_there_is_an_error_at_once() -> None:
     with pytest.raises(BundleNotFoundError, match="absent"):
         EdgembedEmbedding("absent")

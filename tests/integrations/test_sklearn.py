@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,10 @@ def test_names_of_the_features(frida: str) -> None:
     assert own.get_feature_names_out().tolist() == [f"edgembedvectorizer{i}" for i in range(3)]
     table = own.set_output(transform="default").transform(TEXTS)
     assert table.shape == (3, 3)
+    own.set_params(truncate_dim=5)
+    assert own.get_feature_names_out().shape == own.transform(TEXTS).shape[1:] == (5,)
+    with pytest.raises(NotFittedError):
+        EdgembedVectorizer(frida).get_feature_names_out()
 
 
 # Of scikit-learn's own checks those that feed nothing: the others feed tables of numbers, and are
@@ -96,10 +100,22 @@ def test_scikit_learns_own_checks(frida: str, check: Callable[[str, Any], None])
     check("EdgembedVectorizer", EdgembedVectorizer(frida))
 
 
+class Table:
+    """As the tables of pandas and polars: of two dimensions, and its items are names of columns."""
+
+    shape = (3, 1)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["text"])
+
+
 def test_what_cannot_be_embedded_is_named(frida: str) -> None:
     own = EdgembedVectorizer(frida).fit(TEXTS)
     with pytest.raises(TextError, match="list"):
         own.transform("one text")
+    for table in (np.array([TEXTS], object), np.array([[text] for text in TEXTS]), Table()):
+        with pytest.raises(TextError, match="one column"):
+            own.transform(table)
     with pytest.raises(TextError, match="index 1"):
         own.transform(["a", float("nan")])
     with pytest.raises(BundleNotFoundError, match="absent"):

@@ -25,6 +25,8 @@ class Adapter:
                     "export": False,
                 }
             }
+        if "dtype" in options:
+            more = {"model_kwargs": {"dtype": getattr(torch, options["dtype"])}}
         self._model = SentenceTransformer(folder, backend=backend, device="cpu", **more)
 
     def encode(self, texts: list[str], batch_size: int) -> Any:

@@ -9,6 +9,9 @@ Exit codes: 0 done; 1 the bundle or the input could not be used; 2 wrong argumen
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
+import json
 import os
 import sys
 import warnings
@@ -51,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     args = parser().parse_args(argv)
     warnings.showwarning = _show_warning
+    _let_stdout_take_any_text()
     try:
         code: int = args.run(args)
     except ArgumentError as error:
@@ -72,6 +76,19 @@ def parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add(commands)
     return top
+
+
+def _let_stdout_take_any_text() -> None:
+    """Texts and file names that its encoding lacks come as \\u043a, which JSON reads back."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        codecs.register_error("edgembed", _escape)
+        sys.stdout.reconfigure(errors="edgembed")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _fail(message: object, code: int) -> int:

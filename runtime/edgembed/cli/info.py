@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.options import Commands, add_command, add_public_key
+from edgembed.jsontext import to_json
 
 if TYPE_CHECKING:
     from edgembed.bundle import Bundle
@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     if args.verify:
         bundle.verify()
     if args.json:
-        print(json.dumps(facts(bundle), ensure_ascii=False, indent=2))
+        print(to_json(facts(bundle), indent=2))
     else:
-        print("\n".join(_lines(facts(bundle))))
+        print("\n".join(map(_printable, _lines(facts(bundle)))))
         if args.verify:
             print(f"verified        {len(bundle.manifest.artifacts)} files match their SHA-256")
         if args.public_key:
@@ -56,15 +56,20 @@ def facts(bundle: Bundle) -> dict[str, Any]:
         "default_prompt_name": manifest.prompts.default_name,
         "default_dtype": manifest.default_dtype,
         "dtypes": {
-            name: {
+            name: {  # parity first: it may hold anything, and is not to stand for the others
+                **manifest.parity.get(name, {}),
                 "bytes": sum(manifest.artifacts[f].bytes for f in (w.graph, w.data)),
                 "fingerprint": w.fingerprint,
-                **manifest.parity.get(name, {}),
             }
             for name, w in manifest.dtypes.items()
         },
         "tools": dict(manifest.tools),
     }
+
+
+def _printable(line: str) -> str:
+    """A line that stays one: what a stranger's manifest says could pass for what we say of it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edgembed.errors import ArgumentError
 
 if TYPE_CHECKING:
     from edgembed import Embedder
+    from edgembed.bundle import Bundle
     from edgembed.facts import BundleFacts
 
 Commands = Any  # argparse's sub-parsers object has no public type
@@ -46,6 +50,16 @@ def add_public_key(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="refuse a bundle that is not signed with the private key to this one (PEM, Ed25519)",
     )
+
+
+def check_outside(out: Path, bundle: Bundle) -> None:
+    """ArgumentError where `out` is in the bundle: one with more in it is refused ever after."""
+    place = out.resolve()
+    if bundle.folder.resolve() in (place, *place.parents):
+        raise ArgumentError(
+            f"{out} is in the bundle {bundle.folder}, which is refused with anything more in it: "
+            "name a place outside of it"
+        )
 
 
 def load(args: argparse.Namespace) -> Embedder:

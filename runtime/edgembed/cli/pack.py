@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgembed.cli.options import Commands, add_command
+from edgembed.cli.options import Commands, add_command, check_outside
 from edgembed.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ def add(commands: Commands) -> None:
     command.add_argument("--name", help="wheel: what import calls it (default: the model's name)")
     command.add_argument("--version", help="wheel: its version (default: 1.0.0)")
     command.add_argument(
+        "--key",
+        metavar="FILE",
+        help="sign the packed manifest with this private key, as `edgembed sign` does (a signature "
+        "of the bundle is of another manifest, and is left out)",
+    )
+    command.add_argument(
         "--overwrite", action="store_true", help="replace what an earlier pack made"
     )
     command.add_argument("--json", action="store_true", help="for programs")
@@ -59,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
     _check_options(args)
     dtypes = None if args.dtype is None else args.dtype.split(",")
     bundle = trim(Bundle.open(args.bundle), dtypes)
+    check_outside(Path(args.out), bundle)
     make = {"lambda": _lambda, "wheel": _wheel, "zip": _zip}[args.target]
-    sizes = make(args, bundle)
+    sizes = make(args, bundle, _signed(args, bundle))
     if args.json:
         print(json.dumps(_facts(bundle, sizes), ensure_ascii=False, indent=2))
     else:
@@ -76,28 +84,40 @@ def _check_options(args: argparse.Namespace) -> None:
         raise ArgumentError("--from is not for --target wheel: pip brings edgembed and the rest")
 
 
-def _lambda(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
-    from edgembed.pack.aws import FILES, write_lambda
+def _signed(args: argparse.Namespace, bundle: Bundle) -> bytes | None:
+    """The packed manifest's signature, where there is a key to sign it with."""
+    from edgembed.signature import FILE_NAME, signature_of
+
+    if args.key is not None:
+        return signature_of(bundle.manifest.dump(), args.key)
+    if (bundle.folder / FILE_NAME).exists():
+        print(
+            "edgembed: warning: the bundle is signed, the packed one is not: sign it with --key",
+            file=sys.stderr,
+        )
+    return None
+
+
+def _lambda(args: argparse.Namespace, bundle: Bundle, signed: bytes | None) -> dict[str, Size]:
+    from edgembed.pack.aws import is_made_here, write_lambda
     from edgembed.staging import staging
 
     out = Path(args.out)
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        _check_overwrite(out, args.overwrite)
-        if out.is_symlink() or not all((out / name).is_file() for name in FILES):
-            raise ArgumentError(f"{out} has no {' and '.join(FILES)}: it is not overwritten")
+        _check_overwrite(out, args.overwrite, is_made_here)
     with staging(out) as folder:
-        sizes = write_lambda(folder, bundle, _packages(args), args.source is None)
+        sizes = write_lambda(folder, bundle, _packages(args), args.source is None, signed)
     return {str(out / name): size for name, size in sizes.items()}
 
 
-def _wheel(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
-    from edgembed.pack.wheel import check_version, file_name, package_name, write_wheel
+def _wheel(args: argparse.Namespace, bundle: Bundle, signed: bytes | None) -> dict[str, Size]:
+    from edgembed.pack import wheel
 
-    package = package_name(args.name, bundle.manifest)
-    version = check_version(args.version or "1.0.0")
-    out = Path(args.out) / file_name(package, version)
-    with _made(out.parent), _new_file(out, args.overwrite) as stream:
-        size = write_wheel(stream, bundle, package, version)
+    package = wheel.package_name(args.name, bundle.manifest)
+    version = wheel.check_version(args.version or "1.0.0")
+    out = Path(args.out) / wheel.file_name(package, version)
+    with _made(out.parent), _new_file(out, args.overwrite, wheel.is_made_here) as stream:
+        size = wheel.write_wheel(stream, bundle, package, version, signed)
     return {str(out): size}
 
 
@@ -114,35 +134,36 @@ def _made(folder: Path) -> Iterator[None]:
         raise
 
 
-def _zip(args: argparse.Namespace, bundle: Bundle) -> dict[str, Size]:
+def _zip(args: argparse.Namespace, bundle: Bundle, signed: bytes | None) -> dict[str, Size]:
     from tempfile import TemporaryDirectory
 
-    from edgembed.pack.app import write_app
+    from edgembed.pack.app import is_made_here, write_app
 
     out = Path(args.out)
-    with _new_file(out, args.overwrite) as stream, TemporaryDirectory() as work:
-        size = write_app(stream, bundle, _packages(args), Path(work), args.source is None)
+    with _new_file(out, args.overwrite, is_made_here) as stream, TemporaryDirectory() as work:
+        prove = args.source is None
+        size = write_app(stream, bundle, _packages(args), Path(work), prove, signed)
     return {str(out): size}
 
 
-def _new_file(out: Path, overwrite: bool) -> Any:
+def _new_file(out: Path, overwrite: bool, own: Callable[[Path], bool]) -> Any:
     """A stream whose file takes the place of `out` at the end."""
     from edgembed.replacing import replacing
 
-    if _is_taken(out):
-        _check_overwrite(out, overwrite)
-        if out.is_symlink() or not out.is_file():
-            raise ArgumentError(f"{out} is no file: it is not overwritten")
+    if out.is_symlink() or out.exists():
+        _check_overwrite(out, overwrite, own)
     return replacing(out)
 
 
-def _is_taken(out: Path) -> bool:
-    return out.is_symlink() or out.exists()
-
-
-def _check_overwrite(out: Path, overwrite: bool) -> None:
+def _check_overwrite(out: Path, overwrite: bool, own: Callable[[Path], bool]) -> None:
+    """ArgumentError unless what stands there may be replaced; own: whether pack made it."""
     if not overwrite:
         raise ArgumentError(f"{out} exists: name another, or add --overwrite")
+    if out.is_symlink() or not own(out):
+        raise ArgumentError(
+            f"{out} is not (or holds more than) what an earlier pack made, and is not overwritten: "
+            "name another, or move it away"
+        )
 
 
 def _packages(args: argparse.Namespace) -> Path:

@@ -6,10 +6,11 @@ import argparse
 import json
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgembed.cli.options import Commands
+from edgembed.cli.options import Commands, check_outside
 
 if TYPE_CHECKING:
     from edgembed.slim import SlimReport
@@ -38,15 +39,16 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fill OUT and say what was left out; with --check, only where OUT gives the same vectors."""
+    """Fill OUT and say what was left out; with --check, only where it gives the same vectors."""
     from edgembed.bundle import Bundle
     from edgembed.slim import check, slim
 
-    if args.check:
-        Bundle.open(args.check)  # an error there is said before anything is copied
-    report = slim(Path(args.source) if args.source else installed_here(), Path(args.out))
-    if args.check:
-        check(Path(args.out), Path(args.check))
+    prove = None
+    if args.check:  # an error there is said before anything is copied
+        check_outside(Path(args.out), Bundle.open(args.check))
+        prove = partial(check, bundle=Path(args.check))
+    source = Path(args.source) if args.source else installed_here()
+    report = slim(source, Path(args.out), prove=prove)
     if args.json:
         print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:

@@ -22,7 +22,7 @@ from edgembed.agreement import (
     similarity_error,
     spearman,
 )
-from edgembed.errors import ArgumentError
+from edgembed.errors import ArgumentError, InferenceError
 from edgembed.pairs import Pair, is_pairs, read_pairs, read_text
 from edgembed.pooling import Float32
 
@@ -111,7 +111,12 @@ class Comparison:
 
 
 def compare(names: tuple[str, str], corpus: Corpus, a: Float32, b: Float32) -> Comparison:
-    """a, b: (n, dim) and (n, other dim) float32, a row for each of corpus.texts."""
+    """a, b: (n, dim) and (n, other dim) float32, a row for each of corpus.texts.
+
+    InferenceError names a text whose vector has no direction: every figure would come to nothing.
+    """
+    for name, vectors in zip(names, (a, b), strict=True):
+        _check_directions(name, vectors, corpus.texts)
     close = cosines(a, b) if a.shape[1] == b.shape[1] else None
     if close is not None and not close.mean() >= _ONE_SPACE:
         close = None
@@ -131,6 +136,16 @@ def compare(names: tuple[str, str], corpus: Corpus, a: Float32, b: Float32) -> C
     if ranking is not None:
         figures["pairs"] = _pairs(corpus, ranking)
     return Comparison(names, corpus, figures, close, shared, sampled, ranking)
+
+
+def _check_directions(name: str, vectors: Float32, texts: Sequence[str]) -> None:
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    if len(bad):
+        raise InferenceError(
+            f"{name} gives {len(bad)} of {len(texts)} texts a vector that is zero or no numbers, "
+            f"{texts[bad[0]][:100]!r} among them: leave these texts out, or compare another model"
+        )
 
 
 def _spread(values: Float64) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -41,7 +42,10 @@ class Server:
     def encode(self, texts: Sequence[str], prompt: str | None) -> Float32:
         """See Side. A prompt goes as the request's prompt_name, or its prompt where it is none."""
         rows = [row for batch in _batches(texts) for row in self._batch(batch, prompt)]
-        return np.array(rows, np.float32)
+        shapes = {row.shape for row in rows}
+        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+            raise InferenceError(f"{self._url} gave vectors of the shapes {sorted(shapes)}")
+        return np.stack(rows)
 
     def _batch(self, texts: Sequence[str], prompt: str | None) -> list[Float32]:
         request: dict[str, Any] = {
@@ -71,8 +75,10 @@ class Server:
             said = error.read(500).decode("utf-8", "replace")
             hint = " (the key is taken from EDGEMBED_API_KEY)" if error.code == 401 else ""
             raise ArgumentError(f"{self._url}{path}: {error.code} {said}{hint}") from error
-        except (OSError, ValueError) as error:
-            raise ArgumentError(f"{self._url}{path} does not answer: {error}") from error
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+            raise ArgumentError(
+                f"{self._url}{path} does not answer as a server with OpenAI's routes: {error!r}"
+            ) from error
 
 
 def _vector(embedding: Any) -> Float32:

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from edgembed.errors import TextError
 from edgembed.manifest import FILE_NAME
 from edgembed.pooling import Float32
 
@@ -50,16 +51,16 @@ class Encoder:
         return model
 
     def queries(self, texts: Iterable[str]) -> Float32:
-        """(n, dim) float32, with the prompt for queries."""
+        """(n, dim) float32, with the prompt for queries. TextError for one text alone."""
         vectors: Float32 = self.model.encode_query(
-            list(texts), prompt=self.query_prompt, **self._options()
+            many(texts), prompt=self.query_prompt, **self._options()
         )
         return vectors
 
     def documents(self, texts: Iterable[str]) -> Float32:
-        """(n, dim) float32, with the prompt for documents."""
+        """(n, dim) float32, with the prompt for documents. TextError for one text alone."""
         vectors: Float32 = self.model.encode_document(
-            list(texts), prompt=self.document_prompt, **self._options()
+            many(texts), prompt=self.document_prompt, **self._options()
         )
         return vectors
 
@@ -77,6 +78,13 @@ class Encoder:
     def __getstate__(self) -> dict[str, Any]:
         """Copies and other processes get the settings, and load the model themselves."""
         return self.settings()
+
+
+def many(texts: Iterable[str]) -> Iterable[str]:
+    """The texts, where one text alone would be taken for as many as it has letters."""
+    if isinstance(texts, str):
+        raise TextError("many texts are to be given: put a single one into a list")
+    return texts
 
 
 def _identity(folder: Path) -> tuple[Any, ...]:

@@ -95,8 +95,13 @@ class EdgembedDocumentEmbedder:
         """Keep the settings of `encoder.Encoder`; None takes the checkpoint's for documents.
 
         meta_fields_to_embed: fields of a document's meta to put before its content, joined by
-        embedding_separator, as Haystack's own embedders do.
+        embedding_separator, as Haystack's own embedders do. ArgumentError for one name alone.
         """
+        if isinstance(meta_fields_to_embed, str):
+            raise ArgumentError(
+                "meta_fields_to_embed takes many names: put a single one into a list, "
+                f"[{meta_fields_to_embed!r}]"
+            )
         self._fields, self._separator = list(meta_fields_to_embed), embedding_separator
         self._encoder = Encoder(
             os.fspath(bundle),

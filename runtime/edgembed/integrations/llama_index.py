@@ -11,7 +11,7 @@ from edgembed.integrations.encoder import Encoder
 
 try:
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.bridge.pydantic import Field, PrivateAttr
+    from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 except ImportError as error:
     raise missing("llama-index", "llama-index-core") from error
 
@@ -22,7 +22,11 @@ class EdgembedEmbedding(BaseEmbedding):
     >>> Settings.embed_model = EdgembedEmbedding("bundle/")
 
     to_dict and from_dict keep the settings; a copy in another process loads the bundle there.
+    Fields that are set later, or by model_copy, count from then on.
     """
+
+    # A misspelt query_prompt would be passed over, and the vectors be others without a word.
+    model_config = ConfigDict(extra="forbid")
 
     bundle: str = Field(description="The folder that edgembed-export wrote.")
     dtype: str | None = Field(default=None, description="int8 or float32.")
@@ -38,8 +42,7 @@ class EdgembedEmbedding(BaseEmbedding):
         """Load a bundle; settings: the fields of `encoder.Encoder` and of BaseEmbedding."""
         folder = os.fspath(bundle)
         super().__init__(**{"model_name": folder, **settings, "bundle": folder})
-        own = {name: getattr(self, name) for name in Encoder.__dataclass_fields__}
-        self._encoder = Encoder(**own)
+        self._encoder = self._wanted()
         _ = self._encoder.model
 
     @classmethod
@@ -47,12 +50,22 @@ class EdgembedEmbedding(BaseEmbedding):
         """The name that serialised settings carry."""
         return "EdgembedEmbedding"
 
+    def _wanted(self) -> Encoder:
+        return Encoder(**{name: getattr(self, name) for name in Encoder.__dataclass_fields__})
+
+    def _current(self) -> Encoder:
+        """What the fields say now; the model is kept, and loaded again only where it is another."""
+        wanted = self._wanted()
+        if wanted != self._encoder:
+            self._encoder = wanted
+        return self._encoder
+
     def _get_query_embedding(self, query: str) -> list[float]:
-        vector: list[float] = self._encoder.queries([query])[0].tolist()
+        vector: list[float] = self._current().queries([query])[0].tolist()
         return vector
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = self._encoder.documents(texts).tolist()
+        vectors: list[list[float]] = self._current().documents(texts).tolist()
         return vectors
 
     def _get_text_embedding(self, text: str) -> list[float]:

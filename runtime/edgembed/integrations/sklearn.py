@@ -7,7 +7,7 @@ from typing import Any
 
 from edgembed.errors import TextError
 from edgembed.integrations import missing
-from edgembed.integrations.encoder import Encoder
+from edgembed.integrations.encoder import Encoder, many
 from edgembed.pooling import Float32
 
 try:
@@ -51,15 +51,27 @@ class EdgembedVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Load the bundle; X and y teach it nothing."""
         del X, y
         self.encoder_ = Encoder(str(self.bundle), self.dtype, self.threads)
-        dimension = self.encoder_.model.dimension
-        self._n_features_out = min(dimension, self.truncate_dim or dimension)
+        _ = self.encoder_.model
         return self
 
+    @property
+    def _n_features_out(self) -> int:
+        """For scikit-learn's names of features; set_params may have changed truncate_dim."""
+        dimension = self.encoder_.model.dimension
+        return min(dimension, self.truncate_dim or dimension)
+
     def transform(self, X: Iterable[str]) -> Float32:  # noqa: N803
-        """(n, dim) float32, a row a text. X: texts, in a list, an array or a column."""
+        """(n, dim) float32, a row a text. X: texts, in a list, an array or a column.
+
+        TextError for one text alone, and for a table, whose items are the names of its columns.
+        """
         check_is_fitted(self)
-        if isinstance(X, str):
-            raise TextError("transform takes many texts: put a single one into a list")
+        shape = getattr(many(X), "shape", (0,))
+        if len(shape) != 1:
+            raise TextError(
+                f"transform takes one column of texts, not a table of the shape {tuple(shape)}: "
+                "name the column, as df['text'] or, in a ColumnTransformer, 'text' without brackets"
+            )
         vectors: Float32 = self.encoder_.model.encode(
             X,
             self.prompt_name,

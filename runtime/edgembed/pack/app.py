@@ -8,13 +8,14 @@ bundle/         the bundle
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from edgembed.bundle import Bundle
 from edgembed.files import Content
-from edgembed.pack.archive import Size, folder_members, write_zip
+from edgembed.manifest import FILE_NAME
+from edgembed.pack.archive import Size, folder_members, holds, write_zip
 from edgembed.pack.trim import members
 from edgembed.slim import check, slim
 
@@ -39,23 +40,34 @@ sys.exit(main())
 '''
 
 
+def is_made_here(path: Path) -> bool:
+    """Whether `write_app` wrote this file."""
+    return holds(path, "__main__.py", "lib/edgembed/__init__.py", f"bundle/{FILE_NAME}")
+
+
 def write_app(
-    stream: BinaryIO, bundle: Bundle, site_packages: Path, work: Path, prove: bool
+    stream: BinaryIO,
+    bundle: Bundle,
+    site_packages: Path,
+    work: Path,
+    prove: bool,
+    signed: bytes | None = None,
 ) -> Size:
     """Write the zip; work: a folder that is there for as long as this takes.
 
-    site_packages, prove: as for write_lambda.
+    site_packages, prove: as for write_lambda. signed: as for trim.members.
     """
     report = slim(site_packages, work / "lib", PACKAGES)
     if prove:
         check(work / "lib", bundle.folder, list(bundle.manifest.dtypes))
     python = None if report.python is None else tuple(sys.version_info[:2])
-    return write_zip(stream, _files(bundle, work / "lib", python))
+    own = members(bundle, "bundle", signed)
+    return write_zip(stream, _files(own, work / "lib", python))
 
 
 def _files(
-    bundle: Bundle, lib: Path, python: tuple[int, ...] | None
+    bundle: Iterable[tuple[str, Content]], lib: Path, python: tuple[int, ...] | None
 ) -> Iterator[tuple[str, Content]]:
     yield "__main__.py", _MAIN.format(python=python).encode()
     yield from folder_members(lib, "lib")
-    yield from members(bundle, "bundle")
+    yield from bundle

@@ -42,6 +42,17 @@ def write_zip(
     return Size(stream.tell(), unzipped)
 
 
+def holds(path: Path, *names: str) -> bool:
+    """Whether a zip stands there that has members of these names: what we made is known by them."""
+    if not path.is_file():  # a pipe in its place would make us wait
+        return False
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return set(names) <= set(packed.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
 def folder_members(folder: Path, prefix: str) -> Iterator[tuple[str, Content]]:
     """Every file below a folder by its path below `prefix`, in the order of these."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError
-from edgembed.pack.archive import Size, folder_members, write_zip
+from edgembed.manifest import FILE_NAME
+from edgembed.pack.archive import Size, folder_members, holds, write_zip
 from edgembed.pack.trim import members
 from edgembed.slim import check, slim
 
@@ -24,11 +25,24 @@ MOST_UNZIPPED = 262_144_000  # bytes of a function with its layers: AWS's "250 M
 PACKAGES = ("msgspec", "orjson")  # what edgembed.service needs besides
 
 
-def write_lambda(folder: Path, bundle: Bundle, site_packages: Path, prove: bool) -> dict[str, Size]:
+def is_made_here(folder: Path) -> bool:
+    """Whether `write_lambda` filled this folder, and nobody has put more into it since."""
+    layer, function = (folder / name for name in FILES)
+    return (
+        folder.is_dir()
+        and set(folder.iterdir()) == {layer, function}
+        and holds(layer, "python/edgembed/__init__.py")
+        and holds(function, f"bundle/{FILE_NAME}")
+    )
+
+
+def write_lambda(
+    folder: Path, bundle: Bundle, site_packages: Path, prove: bool, signed: bytes | None = None
+) -> dict[str, Size]:
     """Write both zips to a folder; prove: that the layer gives this installation's vectors.
 
-    site_packages: as for edgembed.slim. ArgumentError where it has not what is needed, or where
-    AWS would not take the two.
+    site_packages: as for edgembed.slim. signed: as for trim.members. ArgumentError where
+    site_packages has not what is needed, or where AWS would not take the two.
     """
     work = folder / "work"
     slim(site_packages, work / "python", PACKAGES)
@@ -39,7 +53,7 @@ def write_lambda(folder: Path, bundle: Bundle, site_packages: Path, prove: bool)
         sizes[FILES[0]] = write_zip(stream, folder_members(work / "python", "python"))
     shutil.rmtree(work)
     with (folder / FILES[1]).open("wb") as stream:
-        sizes[FILES[1]] = write_zip(stream, members(bundle, "bundle"))
+        sizes[FILES[1]] = write_zip(stream, members(bundle, "bundle", signed))
     whole = sum(size.unzipped for size in sizes.values())
     if whole > MOST_UNZIPPED:
         raise ArgumentError(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from edgembed import signature
 from edgembed.bundle import Bundle
 from edgembed.canary import Canary
 from edgembed.errors import ArgumentError
@@ -51,8 +52,15 @@ def _only(values: Mapping[str, _Value], kept: Mapping[str, Weights]) -> dict[str
     return {dtype: value for dtype, value in values.items() if dtype in kept}
 
 
-def members(bundle: Bundle, folder: str) -> Iterator[tuple[str, Content]]:
-    """Every file of the bundle, its manifest too, by its path below `folder`; each is checked."""
+def members(
+    bundle: Bundle, folder: str, signed: bytes | None = None
+) -> Iterator[tuple[str, Content]]:
+    """Every file of the bundle, its manifest too, by its path below `folder`; each is checked.
+
+    signed: the signature of this manifest, to be put beside it; the folder's own is of another one.
+    """
     yield f"{folder}/{FILE_NAME}", bundle.manifest.dump()
+    if signed is not None:
+        yield f"{folder}/{signature.FILE_NAME}", signed
     for name, content in bundle.contents():
         yield f"{folder}/{name}", content

@@ -10,22 +10,27 @@ import base64
 import hashlib
 import keyword
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from edgembed.bundle import Bundle
 from edgembed.errors import ArgumentError
 from edgembed.files import Content
-from edgembed.manifest import Manifest
-from edgembed.pack.archive import Size, write_zip
+from edgembed.manifest import FILE_NAME, Manifest
+from edgembed.pack.archive import Size, holds, write_zip
 from edgembed.pack.trim import members
+from edgembed.slim.rules import KEPT
 from edgembed.version import __version__
 
 # PEP 440's canonical versions, without epochs.
 _VERSION = re.compile(
     r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?", re.ASCII
 )
+# An import would find these instead, or pip write over them.
+_TAKEN = {*sys.stdlib_module_names, *KEPT}
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.ASCII | re.IGNORECASE)
 
 
@@ -37,10 +42,11 @@ def package_name(name: str | None, manifest: Manifest) -> str:
     given = manifest.model.id.rpartition("/")[2] if name is None else name
     package = re.sub(r"[-_.]+", "_", given).lower()
     own = package.isidentifier() and not keyword.iskeyword(package)
-    if not own or not _DISTRIBUTION.fullmatch(given) or package.startswith("edgembed"):
+    taken = package in _TAKEN or package.startswith("edgembed")
+    if not own or taken or not _DISTRIBUTION.fullmatch(given):
         raise ArgumentError(
             f"{given!r} cannot be the name of a package: give one of ASCII letters, digits and _ "
-            "that begins with a letter, with --name"
+            "that begins with a letter and is nobody else's, with --name"
         )
     return package
 
@@ -57,17 +63,34 @@ def file_name(package: str, version: str) -> str:
     return f"{package}-{version}-py3-none-any.whl"
 
 
-def write_wheel(stream: BinaryIO, bundle: Bundle, package: str, version: str) -> Size:
-    """Write the wheel, uncompressed: weights hardly shrink, and deflate differs between zlibs."""
-    info = f"{package}-{version}.dist-info"
-    files = _files(bundle, package, version, info)
-    return write_zip(stream, _recorded(files, f"{info}/RECORD"), zipfile.ZIP_STORED)
+def is_made_here(path: Path) -> bool:
+    """Whether `write_wheel` wrote this file."""
+    package = path.name.partition("-")[0]
+    return holds(path, f"{package}/__init__.py", f"{package}/{FILE_NAME}")
 
 
-def _files(bundle: Bundle, package: str, version: str, info: str) -> Iterator[tuple[str, Content]]:
+def write_wheel(
+    stream: BinaryIO, bundle: Bundle, package: str, version: str, signed: bytes | None = None
+) -> Size:
+    """Write the wheel, uncompressed: weights hardly shrink, and deflate differs between zlibs.
+
+    signed: as for trim.members.
+    """
+    files = _recorded(_files(bundle, package, version, signed), f"{_info(package, version)}/RECORD")
+    return write_zip(stream, files, zipfile.ZIP_STORED)
+
+
+def _info(package: str, version: str) -> str:
+    return f"{package}-{version}.dist-info"
+
+
+def _files(
+    bundle: Bundle, package: str, version: str, signed: bytes | None
+) -> Iterator[tuple[str, Content]]:
+    info = _info(package, version)
     docstring = f'"""A bundle: edgembed.Embedder.from_package("{package}") loads it."""\n'
     yield f"{package}/__init__.py", docstring.encode()
-    yield from members(bundle, package)
+    yield from members(bundle, package, signed)
     yield f"{info}/METADATA", _metadata(bundle.manifest, package, version).encode()
     wheel = f"Wheel-Version: 1.0\nGenerator: edgembed {__version__}\n"
     yield f"{info}/WHEEL", f"{wheel}Root-Is-Purelib: true\nTag: py3-none-any\n".encode()

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import Distribution, distributions
@@ -52,13 +52,20 @@ class SlimReport:
         return asdict(self)
 
 
-def slim(site_packages: Path, out: Path, also: Sequence[str] = ()) -> SlimReport:
+def slim(
+    site_packages: Path,
+    out: Path,
+    also: Sequence[str] = (),
+    prove: Callable[[Path], None] | None = None,
+) -> SlimReport:
     """Copy the least of an installation that embeds to the folder `out`, which is to be new.
 
     site_packages: where numpy, onnxruntime and tokenizers are installed, also by `pip install
     --target`, for this machine or another: files are copied, never run. edgembed is copied from
     where it runs. `out` is put on the path as it is; it appears whole or not at all. Bytecode is
     compiled without regard to the time of its source, since a zip does not keep that.
+    also: more distributions to keep, with all that they require. prove: told of the folder before
+    it becomes `out`, which it does not where this raises.
     ArgumentError where a dependency is missing, or `out` is not empty; OSError from the disk.
     """
     found = _installed(site_packages, (*KEPT, *also))
@@ -69,6 +76,8 @@ def slim(site_packages: Path, out: Path, also: Sequence[str] = ()) -> SlimReport
     with staging(out) as draft:
         left_out = _copy(found, kept, draft)
         python = _compile(draft, found)
+        if prove is not None:
+            prove(draft)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
     return SlimReport(
         str(out), len(sizes), sum(sizes), python, (*left_out, *_not_kept(found, kept))
@@ -77,7 +86,10 @@ def slim(site_packages: Path, out: Path, also: Sequence[str] = ()) -> SlimReport
 
 def _installed(site_packages: Path, needed: Sequence[str]) -> dict[str, Distribution]:
     """Every distribution of a folder by its normalised name."""
-    found = {_normal(d.metadata["Name"]): d for d in distributions(path=[str(site_packages)])}
+    every = distributions(path=[str(site_packages)])
+    # A removal that was stopped leaves a .dist-info without METADATA, which has no name.
+    named = (d for d in every if "Name" in (d.metadata or ()))
+    found = {_normal(d.metadata["Name"]): d for d in named}
     if missing := [name for name in needed if name not in found or found[name].files is None]:
         raise ArgumentError(
             f"{str(site_packages)!r} has no {', '.join(missing)} that pip installed: install what "

@@ -36,8 +36,8 @@ def check(folder: Path, bundle: Path, dtypes: Sequence[str] | None = None) -> No
     dtypes = list(Bundle.open(bundle).manifest.dtypes) if dtypes is None else dtypes
     models = (Embedder(bundle, dtype=dtype, threads=1) for dtype in dtypes)
     wanted = b"".join(model.encode(list(TEXTS), prompt="").tobytes() for model in models)
-    # -I and -S: no site-packages, no PYTHONPATH, no current folder.
-    command = [sys.executable, "-I", "-S", "-W", "ignore", "-c", _SCRIPT]
+    # -I and -S: no site-packages, no PYTHONPATH, no current folder. -B: nothing is added to it.
+    command = [sys.executable, "-I", "-S", "-B", "-W", "ignore", "-c", _SCRIPT]
     done = subprocess.run(
         [*command, os.fspath(folder.absolute()), os.fspath(bundle), ",".join(dtypes), *TEXTS],
         capture_output=True,
@@ -46,11 +46,11 @@ def check(folder: Path, bundle: Path, dtypes: Sequence[str] | None = None) -> No
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise EdgembedError(
-            f"{folder} does not run on this machine ({last}): was it made of packages for another "
-            "Python or system?"
+            f"the packages copied do not run on this machine ({last}): are they for another Python "
+            "or system?"
         )
     if done.stdout != wanted:
         raise EdgembedError(
-            f"{folder} gives other vectors than the installation it is checked against: are the "
-            "versions of onnxruntime and tokenizers the same?"
+            "the packages copied give other vectors than the installation they are checked "
+            "against: are the versions of onnxruntime and tokenizers the same?"
         )
