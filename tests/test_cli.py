@@ -143,10 +143,14 @@ def test_prompt_by_key_prefix_or_text(
     assert not done.stderr
 
 
-def test_a_prompt_that_looks_like_a_misspelt_name_is_said(frida: Path) -> None:
-    done = run("encode", frida, "--prompt", "serch_query", stdin=b"x")
-    assert b"no prompt is named 'serch_query': taken as text (names: " in done.stderr
+@pytest.mark.parametrize("command", [("encode",), ("similarity", "a", "b")], ids=lambda c: c[0])
+def test_a_misspelt_prompt_is_not_embedded(frida: Path, command: tuple[str, ...]) -> None:
+    words = [command[0], frida, *command[1:], "--prompt", "serch_query"]
+    done = run(*words, stdin=b"x", check=False)
+    assert done.returncode == 2
+    assert b"no prompt is named 'serch_query'" in done.stderr
     assert b" search_query," in done.stderr
+    assert not done.stdout
 
 
 def test_dtype_and_threads(frida: Path, tmp_path: Path) -> None:

@@ -89,6 +89,15 @@ def test_a_server_gives_what_its_bundle_gives(
             assert said["pairs"]["rank_change_max"] == 0
 
 
+def test_a_misspelt_prompt_is_compared_with_nothing(
+    bundles: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = bundles / "tiny-frida"
+    code, out, said = run(capsys, bundle, bundle, "--pairs", labelled, "--prompt", "serch_query")
+    assert (code, out) == (2, "")
+    assert "no prompt is named 'serch_query'" in said
+
+
 def test_a_server_with_a_key(
     bundles: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgembed.pooling import Float32
+from edgembed.prompts import text_asked_for
 from edgembed_export.checkpoint import check_modules
 from edgembed_export.quiet import quiet
 
@@ -37,7 +38,7 @@ class Checkpoint:
 
     def encode(self, texts: Sequence[str], prompt: str | None) -> Float32:
         """(n, dim) float32; see edgembed.compare.sides.Side."""
-        named = prompt in self._model.prompts
-        arguments = {"prompt_name" if named else "prompt": prompt}
-        vectors = self._model.encode(list(texts), show_progress_bar=False, **arguments)
+        if prompt is not None:  # also by its prefix, as a bundle of the same model knows it
+            prompt = text_asked_for(self._model.prompts, prompt)
+        vectors = self._model.encode(list(texts), prompt=prompt, show_progress_bar=False)
         return np.asarray(vectors, np.float32)

@@ -21,6 +21,7 @@ QUERY_NAMES = ("query", "search_query")
 DOCUMENT_NAMES = ("document", "passage", "corpus", "search_document")
 
 _PREFIX = re.compile(r"(\w[\w -]*?):\s*")
+_WORD = re.compile(r"[\w-]+", re.ASCII)  # prompts in some scripts are one word, and none of these
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,21 @@ class Prompts:
         names = self.by_name
         found = [name for name in candidates if name in names]
         return next((name for name in found if names[name]), found[0] if found else None)
+
+
+def text_asked_for(prompts: Mapping[str, str], name_or_text: str) -> str:
+    """What a command's --prompt puts before each text: that of a prompt of this name, or itself.
+
+    PromptError for a single word that is no name. It was meant as one; as a text it would grow
+    together with the word behind it.
+    """
+    names = Prompts(prompts).by_name
+    if name_or_text not in names and _WORD.fullmatch(name_or_text):
+        raise PromptError(
+            f"no prompt is named {name_or_text!r}; this model knows {', '.join(names) or 'none'}. "
+            "A text of your own to put before each is taken if it ends with a space"
+        )
+    return names.get(name_or_text, name_or_text)
 
 
 def _is_text(value: object) -> bool:

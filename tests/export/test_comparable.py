@@ -24,7 +24,10 @@ def test_its_vectors_are_sentence_transformers(
 ) -> None:
     side = open_side(str(checkpoint_folder("tiny-frida")), Options())
     real = sentence_transformer("tiny-frida")
-    for prompt, arguments in ((None, {}), ("", {"prompt": ""}), ("STS", {"prompt_name": "STS"})):
+    by_prefix = ("search_query", {"prompt": "search_query: "})  # a name to a bundle, not to torch
+    for prompt, arguments in (
+        (None, {}), ("", {"prompt": ""}), ("STS", {"prompt_name": "STS"}), by_prefix,
+    ):  # fmt: skip
         expected = real.encode(TEXTS, **arguments)
         np.testing.assert_allclose(side.encode(TEXTS, prompt), expected, atol=1e-6)
 

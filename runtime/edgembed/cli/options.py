@@ -70,21 +70,15 @@ def load(args: argparse.Namespace) -> Embedder:
 
 
 def prompt_argument(model: BundleFacts, name_or_text: str | None) -> dict[str, Any]:
-    """--prompt as keyword for encode: a name where it is one, else the text itself.
+    """--prompt as keyword for encode: see text_asked_for.
 
     Says on stderr which prompt is put before the texts when it was not spelled out.
     """
+    from edgembed.prompts import text_asked_for
+
     if name_or_text is None:
         if model.default_prompt_name:
             text = model.prompts[model.default_prompt_name]
             print(f"edgembed: default prompt {text!r} (--prompt '' for none)", file=sys.stderr)
         return {}
-    if name_or_text in model.prompt_names:
-        return {"prompt_name": name_or_text}
-    if name_or_text and not name_or_text[-1].isspace():
-        known = ", ".join(model.prompt_names) or "none"
-        print(
-            f"edgembed: no prompt is named {name_or_text!r}: taken as text (names: {known})",
-            file=sys.stderr,
-        )
-    return {"prompt": name_or_text}
+    return {"prompt": text_asked_for(model.prompts, name_or_text)}

@@ -15,6 +15,7 @@ from typing import Protocol
 from edgembed.errors import ArgumentError, BundleNotFoundError, MissingExtraError
 from edgembed.manifest import DTYPES, FILE_NAME
 from edgembed.pooling import Float32
+from edgembed.prompts import text_asked_for
 
 PLUGINS = "edgembed.comparable"
 
@@ -71,9 +72,9 @@ class Bundle:
 
     def encode(self, texts: Sequence[str], prompt: str | None) -> Float32:
         """See Side."""
-        named = prompt in self._model.prompt_names
-        name, prompt = (prompt, None) if named else (None, prompt)
-        vectors: Float32 = self._model.encode(list(texts), name, prompt)
+        if prompt is not None:
+            prompt = text_asked_for(self._model.prompts, prompt)
+        vectors: Float32 = self._model.encode(list(texts), prompt=prompt)
         return vectors
 
 
