@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from edgembed.errors import TextError
 from edgembed.manifest import FILE_NAME
 from edgembed.pooling import Float32
+from edgembed.prompts import text_asked_for
 
 if TYPE_CHECKING:
     from edgembed.embedder import Embedder
@@ -26,8 +27,9 @@ class Encoder:
     """Settings that can be written down, and the model, which is loaded when first asked for.
 
     bundle: the folder that edgembed-export wrote. dtype and threads: as in Embedder.
-    query_prompt and document_prompt: texts to put before queries and documents; None takes the
-    checkpoint's own, "" none. truncate_dim and normalize_embeddings: as in Embedder.encode.
+    query_prompt and document_prompt: what to put before queries and documents, by a prompt's name
+    or its whole text; None takes the checkpoint's own, "" none. truncate_dim and
+    normalize_embeddings: as in Embedder.encode.
     """
 
     bundle: str
@@ -53,20 +55,23 @@ class Encoder:
     def queries(self, texts: Iterable[str]) -> Float32:
         """(n, dim) float32, with the prompt for queries. TextError for one text alone."""
         vectors: Float32 = self.model.encode_query(
-            many(texts), prompt=self.query_prompt, **self._options()
+            many(texts), prompt=self._prompt(self.query_prompt), **self._options()
         )
         return vectors
 
     def documents(self, texts: Iterable[str]) -> Float32:
         """(n, dim) float32, with the prompt for documents. TextError for one text alone."""
         vectors: Float32 = self.model.encode_document(
-            many(texts), prompt=self.document_prompt, **self._options()
+            many(texts), prompt=self._prompt(self.document_prompt), **self._options()
         )
         return vectors
 
     def settings(self) -> dict[str, Any]:
         """The fields, JSON-ready; Encoder(**settings) is the same again."""
         return asdict(self)
+
+    def _prompt(self, name_or_text: str | None) -> str | None:
+        return None if name_or_text is None else text_asked_for(self.model.prompts, name_or_text)
 
     def _options(self) -> dict[str, Any]:
         return {
