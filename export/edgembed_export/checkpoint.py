@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgembed.checks import is_inside
+from edgembed.manifest import FILE_NAME
 from edgembed.pooling import PoolingMode
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
@@ -145,6 +146,11 @@ def _refuse_code(config: Mapping[str, Any]) -> None:
 def _refuse_pickles(transformer: Path) -> None:
     if any((transformer / n).is_file() for n in ("model.safetensors", _INDEX)):
         return
+    if (transformer / FILE_NAME).is_file():
+        raise CheckpointError(
+            f"{transformer} is a bundle, which has been exported already: name the checkpoint that "
+            "it was made of"
+        )
     pickles = sorted(p.name for p in transformer.glob("*.bin"))
     found = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
     raise CheckpointError(

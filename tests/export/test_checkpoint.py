@@ -157,6 +157,10 @@ def test_no_weights(own_checkpoint: Path) -> None:
     refused(own_checkpoint, "no weights")
 
 
+def test_a_bundle_is_no_checkpoint(bundles: Path) -> None:
+    refused(bundles / "minilm", "is a bundle, which has been exported already")
+
+
 def test_code_is_never_run(own_checkpoint: Path) -> None:
     witness = own_checkpoint.parent / "witness"
     (own_checkpoint / "evil.py").write_text(f"open({str(witness)!r}, 'w')")

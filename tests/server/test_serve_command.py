@@ -94,10 +94,10 @@ def test_it_listens_on_this_machine_only(
     ("flags", "variables", "said"),
     [
         (["--port", "x"], {}, "--port='x'"),
-        (["--port", "65536"], {}, "--port='65536'"),
+        (["--port", "65536"], {}, "--port='65536' is no value for it (out of range)"),
         ([], {"PORT": "tcp://10.0.0.1:80"}, "PORT='tcp://10.0.0.1:80'"),
         ([], {"MAX_CLIENT_BATCH_SIZE": "many"}, "MAX_CLIENT_BATCH_SIZE='many'"),
-        ([], {"AUTO_TRUNCATE": "perhaps"}, "AUTO_TRUNCATE='perhaps'"),
+        ([], {"AUTO_TRUNCATE": "perhaps"}, "AUTO_TRUNCATE='perhaps' is no value for it (neither"),
         (["--threads", "0"], {}, "--threads='0'"),
         (["--request-timeout", "nan"], {}, "--request-timeout='nan'"),
         (["--payload-limit", "0"], {}, "payload_limit must be positive"),

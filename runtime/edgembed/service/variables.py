@@ -111,7 +111,9 @@ def _value(option: Option, given: Any) -> Any:
     try:
         return option.parse(given)
     except ValueError as error:
-        raise ArgumentError(f"{where}={given!r} is no value for it: {option.help}") from error
+        raise ArgumentError(
+            f"{where}={given!r} is no value for it ({error}): {option.help}"
+        ) from error
 
 
 def api_keys(key: str | None = None, file: str | None = None) -> tuple[str, ...]:
