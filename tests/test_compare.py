@@ -158,6 +158,7 @@ def test_the_page_is_whole_and_harmless() -> None:
     assert html.count("<svg") == 3
     assert not re.search(r'(?:src|href)="(?!#)', html)
     assert made(texts, pairs=pairs) == html  # the same input, the same page
+    assert "stroke-width: 7" in html  # a few ranks are seen beside the line that they lie on
 
 
 def test_texts_without_pairs(tmp_path: Path, bundles: Path) -> None:

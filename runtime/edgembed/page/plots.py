@@ -15,6 +15,7 @@ ABOVE: dict[str, Any] = {
     "loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2, "borderaxespad": 0.1,
 }  # fmt: skip
 MARK = {"color": INK, "linewidth": 1, "dashes": (3, 2)}
+_FEW = 200
 
 
 def distribution(distances: Mapping[str, Float64], reference: str) -> str:
@@ -66,7 +67,8 @@ def rank_changes(a: Float64, b: Float64, names: tuple[str, str]) -> str:
     ends = [1.0, float(len(a))]
 
     def plot(axes: Any) -> None:
-        dots(axes, a, b, names[1])
+        # The line, which most of them lie on, would hide a few small ones.
+        dots(axes, a, b, names[1], size=7 if len(a) <= _FEW else 2.6)
         axes.plot(ends, ends, **MARK)
         axes.set_xlabel(f"rank by {names[0]} (1 is the most alike)")
         axes.set_ylabel(f"rank by {names[1]}")
