@@ -14,6 +14,7 @@ from edgembed.pooling import Float32
 Float64 = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 _ROWS = 512  # of a similarity matrix that are in memory at once
+_PAIRS = 4096  # of rows that are in memory at once
 _BINS = 50
 _MOST_PAIRS = 2000
 
@@ -111,11 +112,14 @@ def pair_similarities(vectors: Float32, first: Places, second: Places) -> Float6
     """The cosines of rows `first` and rows `second`: (pairs,)."""
     x = vectors.astype(np.float64)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    if len(first) <= len(x):
-        own: Float64 = np.einsum("pd,pd->p", x[first], x[second])
-        return own
-    result: Float64 = (x @ x.T)[first, second]
-    return result
+    if 4 * len(first) > len(x) ** 2:  # most of the matrix is asked for, so it is not much larger
+        result: Float64 = (x @ x.T)[first, second]
+        return result
+    own = [np.zeros(0)]
+    for start in range(0, len(first), _PAIRS):
+        here = slice(start, start + _PAIRS)
+        own.append(np.einsum("pd,pd->p", x[first[here]], x[second[here]]))
+    return np.concatenate(own)
 
 
 def _spread(values: Float64) -> Places:
