@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -111,3 +112,17 @@ def test_of_many_texts_as_many_pairs_of_each_stretch() -> None:
         found = pair_similarities(values, sample.first, sample.second)
         kept = sample.reference if name == "own" else sample.others[name]
         np.testing.assert_allclose(kept, found, atol=1e-12)
+
+
+def test_many_pairs_of_more_texts_take_no_matrix_of_them() -> None:
+    own = vectors(3000)
+    random = np.random.default_rng(1)
+    first, second = random.integers(0, 3000, (2, 9000))
+    tracemalloc.start()
+    found = pair_similarities(own, first, second)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    x = own.astype(np.float64)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, (x[first] * x[second]).sum(axis=1), atol=1e-15)
+    assert peak < 5e6  # the matrix would take 72 MB

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edgembed import Embedder
@@ -208,6 +210,31 @@ def test_a_checkpoint_is_no_bundle(tmp_path: Path) -> None:
         Bundle.open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("owner/model", r"edgembed-export owner/model OUT.*never downloads"),
+        ("manifest.json", "is a file: give the folder"),
+        ("onnx", "give the folder above it"),
+        ("other", r"so it is not a bundle: give the folder that edgembed-export wrote$"),
+    ],
+)
+def test_what_is_given_in_a_bundles_place_by_mistake(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+) -> None:
+    (bundle_copy.parent / "other").mkdir()
+    monkeypatch.chdir(bundle_copy.parent if given in {"owner/model", "other"} else bundle_copy)
+    with pytest.raises(BundleNotFoundError, match=said):
+        Bundle.open(given)
+
+
+@pytest.mark.parametrize("given", [None, "", 3, b"bundle"])
+def test_what_is_no_path(given: Any) -> None:
+    # None and "": a variable of the environment that is not set.
+    with pytest.raises(ArgumentError, match="path of the folder"):
+        Bundle.open(given)
+
+
 def test_a_damaged_manifest(bundle_copy: Path) -> None:
     (bundle_copy / "manifest.json").write_bytes(b'{"format": "edgembed-bundle"')
     with pytest.raises(ManifestError, match=r"manifest\.json"):
@@ -234,6 +261,13 @@ def test_an_artifact_out_of_the_folder_is_refused(bundle_copy: Path, tmp_path: P
 def test_a_dtype_that_is_not_there(bundle_copy: Path) -> None:
     with pytest.raises(ArgumentError, match=r"'int4'.*float32"):
         Bundle.open(bundle_copy).weights("int4")
+
+
+@pytest.mark.parametrize("dtype", ["float16", np.float32, None])
+def test_a_dtype_that_no_export_writes_is_not_advised(bundle_copy: Path, dtype: Any) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Bundle.open(bundle_copy).weights(dtype)
+    assert "export again" not in str(caught.value)
 
 
 @pytest.mark.parametrize("change", ["replaced", "removed"])

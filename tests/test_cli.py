@@ -260,6 +260,15 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_embedded(
     assert [path.name for path in tmp_path.iterdir()] == ["folder.npy"]
 
 
+def test_an_output_in_the_bundle_would_spoil_it(bundle_copy: Path) -> None:
+    out = bundle_copy / "out.npy"
+    done = run("encode", bundle_copy, "-o", out, stdin=b"x\n", check=False)
+    assert done.returncode == 2
+    assert b"is in the bundle" in done.stderr
+    assert not out.exists()
+    run("encode", bundle_copy, stdin=b"x\n")
+
+
 @pytest.mark.parametrize("ending", ["npy", "jsonl", "parquet"])
 def test_no_texts_give_an_empty_output(frida: Path, tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"out.{ending}"
@@ -333,7 +342,8 @@ def test_a_reader_that_goes_away(frida: Path) -> None:
         (["encode", "BUNDLE", "--threads", "0"], 2, "threads"),
         (["encode", "BUNDLE", "--threads", "many"], 2, "threads"),
         (["encode", "absent"], 1, "no bundle"),
-        (["encode", "BUNDLE", "absent.txt"], 1, "absent.txt"),
+        (["encode", "BUNDLE", "absent.txt"], 1, "no file 'absent.txt'"),
+        (["encode", "BUNDLE", "BUNDLE"], 1, "is a folder: name a file"),
         (["encode", "BUNDLE", "-o", "absent/out.npy"], 1, "absent"),
         (["similarity", "BUNDLE", "only one"], 2, "B"),
         (["similarity", "absent", "a", "b"], 1, "no bundle"),

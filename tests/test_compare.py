@@ -203,6 +203,30 @@ def test_files_of_pairs(
     assert csv.field_size_limit() == 131_072
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.tsv", "a\tb\n\nc\td\t1\n", 3),
+        ("a.csv", 'a,b,1\n"c\nd",e\n', 3),
+        ("a.jsonl", '{"text1": "a", "text2": "b"}\n["c", "d", 0]\n', 2),
+        ("a.jsonl", '{"text1": "a", "text2": "b", "score": 0}\n{"text1": "c", "text2": "d"}', 2),
+    ],
+)
+def test_all_pairs_have_a_score_or_none_has(
+    tmp_path: Path, name: str, content: str, line: int
+) -> None:
+    """Or a correlation over some of them would pass for one over all."""
+    (tmp_path / name).write_bytes(content.encode())
+    with pytest.raises(ArgumentError, match=rf"line {line} holds [23] field"):
+        read_pairs(tmp_path / name, "--pairs", scored=False)
+
+
+def test_columns_in_another_order(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("score\tTEXT2\tid\ttext1\n1\tb\t9\ta\r\n2\td\t9\tc")
+    wanted = (Pair("a", "b", 1.0), Pair("c", "d", 2.0))
+    assert read_pairs(tmp_path / "a.tsv", "--pairs", scored=True) == wanted
+
+
 @pytest.mark.parametrize("line", ["[" * 100_000, f'["a", "b", {"9" * 400}]'], ids=["deep", "huge"])
 def test_json_that_python_cannot_hold_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(line, encoding="utf-8")

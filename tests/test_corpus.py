@@ -478,6 +478,9 @@ def test_an_output_inside_the_input_is_refused(bundle: Path, tmp_path: Path) -> 
         with pytest.raises(ArgumentError, match="inside the input"):
             embed(bundle, source, out)
     assert [path.name for path in source.iterdir()] == ["a.csv"]
+    with pytest.raises(ArgumentError, match="inside the bundle"):
+        embed(bundle, source, bundle / "vectors")
+    assert not (bundle / "vectors").exists()
 
 
 def test_unknown_options_and_places() -> None:

@@ -24,6 +24,7 @@ from edgembed.serverless.events import (
 from edgembed.service.model import Model
 from edgembed.service.service import Service
 from edgembed.service.settings import Settings
+from edgembed.threads import available_threads
 from support import change_json, python
 
 JSON = {"content-type": "application/json"}
@@ -284,7 +285,13 @@ def test_the_bundle_of_the_functions_package_is_found(bundles: Path, tmp_path: P
 
 @pytest.mark.parametrize(
     ("variables", "workers"),
-    [({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}, 1), ({"EDGEMBED_THREADS": "3"}, 3)],
+    [
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}, 1),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}, 1),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1770"}, min(2, available_threads())),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much"}, available_threads()),
+        ({"EDGEMBED_THREADS": "3"}, 3),
+    ],
 )
 def test_workers(bundles: Path, variables: dict[str, str], workers: int) -> None:
     own = {"EDGEMBED_THREADS": "", "MODEL_ID": str(bundles / "tiny-cls"), **variables}

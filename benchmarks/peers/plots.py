@@ -9,6 +9,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
+from report import MODEL_NAMES
 
 Data = dict[str, Any]
 _TOKENS = ("8", "32", "128", "512")
@@ -61,10 +62,11 @@ def _speed_against_cosine(model: Data, path: Path, key: str) -> None:
         before = (speed, distance)
     axes.set(
         yscale="log", xlabel="texts a second of CPU time, 1 thread, mixed texts (more is better)",
-        ylabel="1 - mean cosine to torch (top is better)", title=f"Speed against accuracy, {key}",
+        ylabel="1 - mean cosine to torch (top is better)",
+        title=f"Speed against accuracy, {MODEL_NAMES[key]}",
     )  # fmt: skip
     axes.invert_yaxis()
-    axes.margins(x=0.15)
+    axes.set_xlim(0, 1.25 * max(speed for speed, *_ in points))  # room for the last one's name
     axes.grid(alpha=0.3)
     _save(figure, path)
 

@@ -99,8 +99,8 @@ def _modules(folder: Path) -> dict[str, str]:
             )
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise CheckpointError(
-            f"modules.json lists {', '.join(names)}: only Transformer, Pooling and an optional "
-            "Normalize, in this order, are supported"
+            f"modules.json lists {', '.join(names) or 'nothing'}: only Transformer, Pooling and an "
+            "optional Normalize, in this order, are supported"
         )
     return {name: place for name, (_, place) in zip(names, entries, strict=True)}
 
@@ -146,13 +146,13 @@ def _refuse_code(config: Mapping[str, Any]) -> None:
 def _refuse_pickles(transformer: Path) -> None:
     if any((transformer / n).is_file() for n in ("model.safetensors", _INDEX)):
         return
-    if (transformer / FILE_NAME).is_file():
-        raise CheckpointError(
-            f"{transformer} is a bundle, which has been exported already: name the checkpoint that "
-            "it was made of"
-        )
     pickles = sorted(p.name for p in transformer.glob("*.bin"))
     found = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
+    if (transformer / FILE_NAME).is_file():
+        raise CheckpointError(
+            f"{transformer} is a bundle already (it has a {FILE_NAME}): load it with Embedder, or "
+            "export the checkpoint that it was made of anew"
+        )
     raise CheckpointError(
         f"{transformer} has no model.safetensors ({found}): convert it once, where you trust it, "
         "with SentenceTransformer(MODEL).save(FOLDER, safe_serialization=True)"

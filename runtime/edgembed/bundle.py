@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from edgembed.files import REMEDY, Content
 from edgembed.graphcheck import check_graph
 from edgembed.manifest import DTYPES, FILE_NAME, Manifest, Weights
 
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _MAX_MANIFEST_BYTES = 2**20  # what is parsed takes thirty times as much memory, at worst
 
 
@@ -39,17 +41,11 @@ class Bundle(NamedTuple):
 
         public_key: a file; IntegrityError unless the manifest is signed with its private key.
         """
-        path = Path(folder)
-        if not path.is_dir():
-            raise BundleNotFoundError(
-                f"no bundle at {str(path)!r}: give the folder that edgembed-export wrote "
-                "(edgembed loads local folders only, it never downloads)"
-            )
+        path = _folder(folder)
         manifest = path / FILE_NAME
         if not manifest.is_file():
             raise BundleNotFoundError(
-                f"{str(path)!r} has no {FILE_NAME}, so it is not a bundle: "
-                f"make one with  edgembed-export {path} OUT"
+                f"{str(path)!r} has no {FILE_NAME}, so it is not a bundle: {_remedy(path)}"
             )
         raw = files.read_small(manifest, FILE_NAME, _MAX_MANIFEST_BYTES)
         if public_key is not None:
@@ -148,6 +144,37 @@ class Bundle(NamedTuple):
             )
         release(content)
         return content
+
+
+def _folder(given: str | os.PathLike[str]) -> Path:
+    """The folder that was given; an error says what a caller of other libraries may have meant."""
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
+        raise ArgumentError(
+            f"bundle must be the path of the folder that edgembed-export wrote, not {given!r}"
+        )
+    path = Path(given)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise BundleNotFoundError(
+            f"{str(path)!r} is a file: give the folder that edgembed-export wrote, as a whole"
+        )
+    remedy = "give the folder that edgembed-export wrote"
+    if _HUB_ID.fullmatch(path.as_posix()):
+        remedy += f"; if this is a model of the hub, make one with  edgembed-export {path} OUT"
+    raise BundleNotFoundError(
+        f"no bundle at {str(path)!r}: {remedy} (edgembed loads local folders only, it never "
+        "downloads)"
+    )
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a folder that is no bundle."""
+    if (path / "modules.json").is_file() or (path / "config.json").is_file():
+        return f"it looks like a checkpoint, make one of it with  edgembed-export {path} OUT"
+    if (path.parent / FILE_NAME).is_file():
+        return f"give the folder above it, {str(path.parent)!r}"
+    return "give the folder that edgembed-export wrote"
 
 
 def release(content: Content) -> None:

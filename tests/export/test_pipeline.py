@@ -114,6 +114,20 @@ def test_parity_speaks_of_these_very_files(
         assert figures["mean"] == pytest.approx(values.mean(), abs=1e-6)
 
 
+def test_every_prompt_is_compared_and_two_on_all_texts(exported: Folder, texts_file: Path) -> None:
+    """The one that is used where none is named, and none at all; others on each fourth text."""
+    folder = exported("tiny-frida")
+    report = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
+    prompts = Bundle.open(folder).manifest.prompts
+    count = len(texts_file.read_text(encoding="utf-8").split("\n"))
+    wanted = dict.fromkeys(prompts.texts.values(), math.ceil(count / 4))
+    wanted |= {prompts.resolve(None, None): count, "": count}
+    assert len(wanted) > 2
+    for figures in report["dtypes"].values():
+        assert {p: one["count"] for p, one in figures["by_prompt"].items()} == wanted
+    assert report["texts"] == sum(wanted.values())
+
+
 def test_int8_is_smaller(exported: Folder) -> None:
     folder = exported("minilm") / "onnx"
     before = (folder / "model.onnx_data").stat().st_size

@@ -168,6 +168,21 @@ def test_the_folder_has_the_mode_that_mkdir_would_give(tmp_path: Path) -> None:
     assert (tmp_path / "bundle").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="flock is POSIX's")
+@pytest.mark.parametrize("name", ["bundle", "m[1]*"])
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path, name: str) -> None:
+    kept = {".bundle2.partial-a", f".{name}.old-b", f"{name}.partial-c", ".m1.partial-d"}
+    for other in (*kept, f".{name}.partial-e"):
+        (tmp_path / other).mkdir()
+        (tmp_path / other / "file").write_text("half")
+    with staging(tmp_path / name, overwrite=False) as slow:
+        (slow / "file").write_text("slow")
+        write(tmp_path / name, "quick")  # another writer, while that one is at work
+        assert (slow / "file").read_text() == "slow"
+    assert names(tmp_path) == sorted({*kept, name})
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["file"]
+
+
 KILLED = """
 import sys
 from pathlib import Path

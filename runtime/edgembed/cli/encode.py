@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgembed.cli.inputs import Record, read_records
-from edgembed.cli.options import Commands, add_command, add_model_options, load, prompt_argument
+from edgembed.cli.options import (
+    Commands,
+    add_command,
+    add_model_options,
+    check_outside,
+    load,
+    prompt_argument,
+)
 from edgembed.cli.outputs import FORMATS, check, write
 from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
 from edgembed.replacing import check_place, replacing
@@ -69,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     records = read_records(args.file, args.field, told)
     check(format_, records)
     if to_file:
+        check_outside(Path(args.output), Path(args.bundle))
         check_place(Path(args.output))
     model = load(args)
     prompt = prompt_argument(model, args.prompt)

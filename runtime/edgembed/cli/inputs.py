@@ -32,7 +32,7 @@ def read_records(source: str, field: str | None, on_bad: OnBadLine | None = None
     TextError names the line that is not UTF-8, not JSON, or without the field; where on_bad is
     given, it is called for each instead, and the others are read.
     """
-    raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    raw = sys.stdin.buffer.read() if source == "-" else _content(Path(source))
     lines = raw.removeprefix(codecs.BOM_UTF8).split(b"\n")
     if lines[-1] == b"":  # what follows the last newline is no line
         lines.pop()
@@ -46,6 +46,22 @@ def read_records(source: str, field: str | None, on_bad: OnBadLine | None = None
                 raise
             on_bad(number, error)
     return records
+
+
+def _content(path: Path) -> bytes:
+    """A file's content; a text in its place, or a folder, is answered with what to do."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"no file {str(path)!r}: name one with a text a line, or - and pipe texts in "
+            "(echo TEXT | edgembed encode BUNDLE)"
+        ) from error
+    except IsADirectoryError as error:
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder: name a file with a text a line (for a folder of Parquet, "
+            "JSONL or CSV there is  edgembed corpus)"
+        ) from error
 
 
 def _record(raw: bytes, number: int, field: str | None, where: str) -> Record | None:

@@ -11,7 +11,6 @@ from edgembed.errors import ArgumentError
 
 if TYPE_CHECKING:
     from edgembed import Embedder
-    from edgembed.bundle import Bundle
     from edgembed.facts import BundleFacts
 
 Commands = Any  # argparse's sub-parsers object has no public type
@@ -52,12 +51,12 @@ def add_public_key(command: argparse.ArgumentParser) -> None:
     )
 
 
-def check_outside(out: Path, bundle: Bundle) -> None:
+def check_outside(out: Path, bundle: Path) -> None:
     """ArgumentError where `out` is in the bundle: one with more in it is refused ever after."""
     place = out.resolve()
-    if bundle.folder.resolve() in (place, *place.parents):
+    if bundle.resolve() in (place, *place.parents):
         raise ArgumentError(
-            f"{out} is in the bundle {bundle.folder}, which is refused with anything more in it: "
+            f"{out} is in the bundle {bundle}, which is refused with anything more in it: "
             "name a place outside of it"
         )
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     prove = None
     if args.check:  # an error there is said before anything is copied
-        check_outside(Path(args.out), Bundle.open(args.check))
+        check_outside(Path(args.out), Bundle.open(args.check).folder)
         prove = partial(check, bundle=Path(args.check))
     source = Path(args.source) if args.source else installed_here()
     report = slim(source, Path(args.out), prove=prove)

@@ -114,6 +114,8 @@ def prepare(
     place = Place.at(os.fspath(out))
     if Place.at(os.fspath(source)).holds(place):  # whose files are the input
         raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
+    if Place.at(os.fspath(loading.bundle)).holds(place):  # which is refused with more in it
+        raise ArgumentError(f"{place.root} is inside the bundle: name a folder elsewhere")
     about = _about(model, output)
     asked = ("text", "key", "on_error", "format", "part_rows")
     run = {
