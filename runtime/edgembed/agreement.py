@@ -112,9 +112,6 @@ def pair_similarities(vectors: Float32, first: Places, second: Places) -> Float6
     """The cosines of rows `first` and rows `second`: (pairs,)."""
     x = vectors.astype(np.float64)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    if 4 * len(first) > len(x) ** 2:  # most of the matrix is asked for, so it is not much larger
-        result: Float64 = (x @ x.T)[first, second]
-        return result
     own = [np.zeros(0)]
     for start in range(0, len(first), _PAIRS):
         here = slice(start, start + _PAIRS)
