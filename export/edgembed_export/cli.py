@@ -36,7 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line, for main and for the docs."""
-    defaults = Tolerance()
     top = argparse.ArgumentParser(
         prog="edgembed-export",
         description="Export a sentence-transformers checkpoint to a verified edgembed bundle.",
@@ -54,6 +53,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--dtype", default="int8,float32", help="weights to write (default: %(default)s)"
     )
+    _add_accuracy(top)
+    top.add_argument("--overwrite", action="store_true", help="replace a bundle that is at OUT")
+    top.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    top.add_argument("--version", action="version", version=f"edgembed-export {__version__}")
+    return top
+
+
+def _add_accuracy(top: argparse.ArgumentParser) -> None:
+    """What INT8 is made with, and how close it must come."""
     top.add_argument(
         "--calibration", type=Path, metavar="FILE",
         help="texts like yours, one a line, to calibrate INT8 with (default: built-in Russian and "
@@ -65,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         ".jsonl lines of two texts and a score, for Spearman beside torch's",
     )  # fmt: skip
     top.add_argument(
-        "--min-cosine", type=float, default=defaults.int8_min,
+        "--min-cosine", type=float, default=Tolerance().int8_min,
         help="lowest cosine to torch that any text's INT8 vector may have; their mean may be a "
         "quarter as far from 1 (default: %(default)s)",
     )  # fmt: skip
@@ -75,10 +83,6 @@ def parser() -> argparse.ArgumentParser:
         "slow as float32 and as small as INT8; auto is 8, and 16 for a model that is out of "
         "bounds with 8 (default: %(default)s)",
     )  # fmt: skip
-    top.add_argument("--overwrite", action="store_true", help="replace a bundle that is at OUT")
-    top.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-    top.add_argument("--version", action="version", version=f"edgembed-export {__version__}")
-    return top
 
 
 def _run(args: argparse.Namespace) -> int:
