@@ -13,7 +13,7 @@ from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.ingestion import IngestionPipeline
 
-from edgembed import BundleNotFoundError, Embedder
+from edgembed import ArgumentError, BundleNotFoundError, Embedder
 from edgembed.integrations.llama_index import EdgembedEmbedding
 
 TEXTS = ["Кошка сидит на окне.", "It rains in the street.", "The train is late."]
@@ -59,6 +59,25 @@ def test_serialised_and_back(frida: str) -> None:
     ):
         assert copy.get_text_embedding("Кошка") == own.get_text_embedding("Кошка")
         assert copy.to_dict() == written
+
+
+def test_another_bundle_in_its_place_is_refused_and_not_answered_from_the_cache(
+    bundles: Path, tmp_path: Path
+) -> None:
+    place, document = tmp_path / "bundle", Document(text=TEXTS[0], id_="0")
+    place.symlink_to(bundles / "tiny-frida")
+    pipeline = IngestionPipeline(transformations=[EdgembedEmbedding(str(place))])
+    pipeline.run(documents=[document.model_copy()])
+    written = pipeline.transformations[0].to_dict()
+    pipeline.persist(str(tmp_path / "kept"))
+    place.unlink()
+    place.symlink_to(bundles / "minilm")
+    with pytest.raises(ArgumentError, match="fingerprint"):
+        EdgembedEmbedding.from_dict(written)
+    again = IngestionPipeline(transformations=[EdgembedEmbedding(str(place))])
+    again.load(str(tmp_path / "kept"))
+    (after,) = again.run(documents=[document.model_copy()])
+    np.testing.assert_array_equal(after.embedding, Embedder(place).encode_document(TEXTS[0]))
 
 
 def test_an_index_finds_what_is_asked_for(bundles: Path) -> None:

@@ -87,12 +87,7 @@ class EdgembedEmbeddingFunction(EmbeddingFunction[list[str]]):
         settings = dict(config)
         expected = settings.pop("fingerprint")
         function = EdgembedEmbeddingFunction(**settings)
-        if function._encoder.model.fingerprint != expected:
-            raise ArgumentError(
-                f"the bundle in {settings['bundle']!r} gives other vectors than those in the "
-                "collection (its fingerprint is another one): put the former bundle back, or "
-                "embed the collection anew"
-            )
+        function._encoder.must_give(expected)
         return function
 
     def validate_config_update(

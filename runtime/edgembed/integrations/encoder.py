@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from edgembed.errors import TextError
+from edgembed.errors import ArgumentError, TextError
 from edgembed.manifest import FILE_NAME
 from edgembed.pooling import Float32
 from edgembed.prompts import text_asked_for
@@ -69,6 +69,14 @@ class Encoder:
     def settings(self) -> dict[str, Any]:
         """The fields, JSON-ready; Encoder(**settings) is the same again."""
         return asdict(self)
+
+    def must_give(self, fingerprint: str) -> None:
+        """ArgumentError unless the vectors are those of the bundle with this fingerprint."""
+        if self.model.fingerprint != fingerprint:
+            raise ArgumentError(
+                f"the bundle in {self.bundle!r} gives other vectors than those that were kept (its "
+                "fingerprint is another one): put the former bundle back, or embed all anew"
+            )
 
     def _prompt(self, name_or_text: str | None) -> str | None:
         return None if name_or_text is None else text_asked_for(self.model.prompts, name_or_text)

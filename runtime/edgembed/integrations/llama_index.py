@@ -21,8 +21,9 @@ class EdgembedEmbedding(BaseEmbedding):
 
     >>> Settings.embed_model = EdgembedEmbedding("bundle/")
 
-    to_dict and from_dict keep the settings; a copy in another process loads the bundle there.
-    Fields that are set later, or by model_copy, count from then on.
+    to_dict keeps the settings and the bundle's fingerprint, by which LlamaIndex's caches know
+    vectors of another bundle in the same folder; from_dict refuses such a one. A copy in another
+    process loads the bundle there. Fields that are set later, or by model_copy, count from then on.
     """
 
     # A misspelt query_prompt would be passed over, and the vectors be others without a word.
@@ -49,6 +50,21 @@ class EdgembedEmbedding(BaseEmbedding):
     def class_name(cls) -> str:
         """The name that serialised settings carry."""
         return "EdgembedEmbedding"
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """The settings and the fingerprint, JSON-ready."""
+        written: dict[str, Any] = super().to_dict(**kwargs)
+        return {**written, "fingerprint": self._current().model.fingerprint}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> EdgembedEmbedding:
+        """The same again. ArgumentError where its folder now holds a bundle of other vectors."""
+        settings = dict(data)
+        expected = settings.pop("fingerprint", None)
+        made: EdgembedEmbedding = super().from_dict(settings, **kwargs)
+        if expected is not None:
+            made._current().must_give(expected)
+        return made
 
     def _wanted(self) -> Encoder:
         return Encoder(**{name: getattr(self, name) for name in Encoder.__dataclass_fields__})
