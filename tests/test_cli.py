@@ -260,13 +260,28 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_embedded(
     assert [path.name for path in tmp_path.iterdir()] == ["folder.npy"]
 
 
-def test_an_output_in_the_bundle_would_spoil_it(bundle_copy: Path) -> None:
-    out = bundle_copy / "out.npy"
-    done = run("encode", bundle_copy, "-o", out, stdin=b"x\n", check=False)
+@pytest.mark.parametrize("place", ["out", "onnx/out", "onnx/../out"])
+@pytest.mark.parametrize(
+    "command", ["encode --format npy -o", "bench --json", "compare --html", "slim"]
+)
+def test_an_output_in_a_bundle_would_spoil_it(
+    bundle_copy: Path, frida: Path, tmp_path: Path, command: str, place: str
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join("abcdefghijklmnop"))
+    name, *option = command.split()
+    inputs = {"encode": [frida], "bench": [frida], "slim": [],
+              "compare": [frida, frida, "--pairs", texts]}[name]  # fmt: skip
+    done = run(name, *inputs, *option, bundle_copy / place, stdin=b"x\n", check=False)
     assert done.returncode == 2
     assert b"is in the bundle" in done.stderr
-    assert not out.exists()
-    run("encode", bundle_copy, stdin=b"x\n")
+    run("encode", bundle_copy, stdin=b"x\n")  # which finds nothing more in it
+
+
+def test_another_programs_manifest_makes_no_bundle(frida: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "a page that can be installed"}')
+    run("encode", frida, "-o", tmp_path / "out.npy", stdin=b"x\n")
+    assert (tmp_path / "out.npy").exists()
 
 
 @pytest.mark.parametrize("ending", ["npy", "jsonl", "parquet"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgembed.cli.options import Commands
+from edgembed.cli.options import Commands, check_outside
 from edgembed.jsontext import to_json
 from edgembed.replacing import check_place, replacing
 
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     corpus = read_corpus(args.pairs)
     if args.html:
+        check_outside(args.html)
         check_place(args.html)
         from edgembed.page.svg import require_matplotlib
 

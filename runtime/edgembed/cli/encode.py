@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     records = read_records(args.file, args.field, told)
     check(format_, records)
     if to_file:
-        check_outside(Path(args.output), Path(args.bundle))
+        check_outside(Path(args.output))
         check_place(Path(args.output))
     model = load(args)
     prompt = prompt_argument(model, args.prompt)

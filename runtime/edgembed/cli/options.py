@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Commands = Any  # argparse's sub-parsers object has no public type
 
+_FIRST_LINES = 256  # bytes, in which a manifest says what it is
+
 
 def add_command(
     commands: Commands, name: str, summary: str, bundle: str | None = None
@@ -51,14 +53,25 @@ def add_public_key(command: argparse.ArgumentParser) -> None:
     )
 
 
-def check_outside(out: Path, bundle: Path) -> None:
-    """ArgumentError where `out` is in the bundle: one with more in it is refused ever after."""
+def check_outside(out: Path) -> None:
+    """ArgumentError where `out` is in a bundle: one with more in it is refused ever after."""
     place = out.resolve()
-    if bundle.resolve() in (place, *place.parents):
-        raise ArgumentError(
-            f"{out} is in the bundle {bundle}, which is refused with anything more in it: "
-            "name a place outside of it"
-        )
+    for folder in (place, *place.parents):
+        if _is_bundle(folder):
+            raise ArgumentError(
+                f"{out} is in the bundle {folder}, which is refused with anything more in it: "
+                "name a place outside of it"
+            )
+
+
+def _is_bundle(folder: Path) -> bool:
+    from edgembed.manifest import FILE_NAME, FORMAT
+
+    try:
+        with (folder / FILE_NAME).open("rb") as stream:  # other programs have a manifest.json, too
+            return FORMAT.encode() in stream.read(_FIRST_LINES)
+    except OSError:
+        return False
 
 
 def load(args: argparse.Namespace) -> Embedder:

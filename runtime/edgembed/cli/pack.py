@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from edgembed.pack.trim import trim
 
     _check_options(args)
+    check_outside(Path(args.out))
     dtypes = None if args.dtype is None else args.dtype.split(",")
     bundle = trim(Bundle.open(args.bundle), dtypes)
-    check_outside(Path(args.out), bundle.folder)
     make = {"lambda": _lambda, "wheel": _wheel, "zip": _zip}[args.target]
     sizes = make(args, bundle, _signed(args, bundle))
     if args.json:

@@ -43,9 +43,10 @@ def run(args: argparse.Namespace) -> int:
     from edgembed.bundle import Bundle
     from edgembed.slim import check, slim
 
+    check_outside(Path(args.out))
     prove = None
     if args.check:  # an error there is said before anything is copied
-        check_outside(Path(args.out), Bundle.open(args.check).folder)
+        Bundle.open(args.check)
         prove = partial(check, bundle=Path(args.check))
     source = Path(args.source) if args.source else installed_here()
     report = slim(source, Path(args.out), prove=prove)
