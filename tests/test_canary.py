@@ -95,9 +95,14 @@ def test_only_three_things_can_be_done_about_it(bundles: Path, action: Any) -> N
 
 
 def test_int8_may_move_by_twice_what_it_is_from_torch() -> None:
-    assert tolerance(None) == TOLERANCE
-    assert tolerance(1.0) == TOLERANCE
-    assert tolerance(0.999) == pytest.approx(2e-3)
+    assert tolerance({}) == TOLERANCE
+    assert tolerance({"mean": 1.0}) == TOLERANCE
+    assert tolerance({"mean": 0.999}) == pytest.approx(2e-3)
+    assert tolerance({"mean": 0.999, "activation_bits": 8}) == pytest.approx(2e-3)
+
+
+def test_int8_with_16_bit_activations_may_move_no_more_than_float32() -> None:
+    assert tolerance({"mean": 0.99, "activation_bits": 16}) == TOLERANCE
 
 
 def test_rounding_is_tolerated(bundle_copy: Path) -> None:

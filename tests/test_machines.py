@@ -101,7 +101,7 @@ def test_a_last_bit_moves_vectors_by_less_than_canaries_allow(
         other = {name: _nudged(array, generator) for name, array in arrays.items()}
         moved = vectors(bundles, "minilm", Session(graph, other, folder, 1).run)
         furthest = max(furthest, float((1 - cosines(plain, moved)).max()))
-    allowed = tolerance(bundle.manifest.parity[dtype]["mean"])
+    allowed = tolerance(bundle.manifest.parity[dtype])
     assert 0 < furthest < allowed / 2
     figure(f"1 - cosine {furthest:.1e} at most, {allowed:.1e} are allowed")
 
@@ -153,7 +153,7 @@ def test_a_cpu_without_avx512_passes_the_canaries_and_agrees(
         assert not done.returncode, done.stderr.decode()
         rows.append(np.load(path))
     furthest = float((1 - cosines(*rows)).max())
-    allowed = tolerance(Bundle.open(bundles / name).manifest.parity["int8"]["mean"])
+    allowed = tolerance(Bundle.open(bundles / name).manifest.parity["int8"])
     assert furthest <= (1e-6 if dtype == "float32" else allowed)
     same = int((rows[0] == rows[1]).all(axis=1).sum())
     figure(f"1 - cosine {furthest:.1e} at most; {same} of {len(rows[0])} equal bit by bit")

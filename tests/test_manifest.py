@@ -225,6 +225,8 @@ def test_optional_fields_of_the_model(name: str) -> None:
         (("artifacts", "tokenizer.json", "bytes"), -1, "bytes"),
         (("artifacts", "tokenizer.json", "sha256"), "0" * 63, "sha256"),
         (("prompts",), {"query": 1}, "prompts"),
+        (("parity", "int8"), {"mean": 0.9, "activation_bits": "16"}, "activation_bits"),
+        (("parity", "int8"), {"mean": 0.9, "activation_bits": 7}, "activation_bits"),
         (("tools",), {"torch": 2}, "tools"),
         (("ranges", "int8"), "not base64!", "ranges"),
         (("ranges", "int8"), 5, "ranges"),

@@ -6,6 +6,7 @@ next before it is trusted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,20 +15,24 @@ from edgembed.checks import Fields
 from edgembed.floats import from_text, to_text
 from edgembed.pooling import Float32, normalize
 
-# A float32 vector moves by 1e-7 to 1e-6 (1 - cosine) between machines.
+# Between machines a float32 vector moves by 1e-7 to 1e-6 (1 - cosine), one of INT8 with 16-bit
+# activations by 1e-8: a step of those is 256 times smaller.
 TOLERANCE = 1e-4
 
 
-def tolerance(parity_mean: float | None) -> float:
+def tolerance(parity: Mapping[str, Any]) -> float:
     """How far a canary may be (1 - cosine) from its vector where the bundle was exported.
 
-    parity_mean: the dtype's mean cosine to torch. A float kernel that rounds otherwise flips a few
-    INT8 activations, each of which flips more in the next layer: after some layers the rounding is
-    another one altogether, so a vector may move by about as much as INT8 itself moved it from
-    torch (measured between onnxruntime 1.23 and 1.32, and between AVX2 and AVX-512: up to that).
-    More than twice as much is a wrong kernel: saturation costs 1e-2 and more.
+    parity: what the manifest says of the dtype, of which the mean cosine to torch and the bits of
+    an activation count. A float kernel that rounds otherwise flips a few 8-bit activations, each
+    of which flips more in the next layer: after some layers the rounding is another one
+    altogether, so a vector may move by about as much as INT8 itself moved it from torch (measured
+    between onnxruntime 1.23 and 1.32, and between AVX2 and AVX-512: up to that). More than twice
+    as much is a wrong kernel: saturation costs 1e-2 and more.
     """
-    return TOLERANCE if parity_mean is None else max(TOLERANCE, 2 * (1 - parity_mean))
+    if "mean" not in parity or parity.get("activation_bits", 8) > 8:
+        return TOLERANCE
+    return max(TOLERANCE, 2 * (1 - float(parity["mean"])))
 
 
 class Canary(NamedTuple):

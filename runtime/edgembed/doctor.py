@@ -88,7 +88,7 @@ def _vectors(bundle: Bundle, dtype: str, installed: dict[str, Any]) -> Check:
     from edgembed.engine import Engine
 
     manifest = bundle.manifest
-    allowed = tolerance(manifest.parity.get(dtype, {}).get("mean"))
+    allowed = tolerance(manifest.parity.get(dtype, {}))
     facts: dict[str, Any] = {
         "fingerprint": bundle.weights(dtype).fingerprint,
         "canaries": sum(dtype in canary.vectors for canary in manifest.canaries),

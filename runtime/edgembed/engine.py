@@ -221,7 +221,7 @@ class Engine:
         """Warn of, or refuse, a machine whose kernels give other vectors than the exporter's."""
         if action == "off":
             return
-        parity = self.manifest.parity.get(self.dtype, {}).get("mean")
+        parity = self.manifest.parity.get(self.dtype, {})
         allowed, distance = tolerance(parity), self.canary_distance()
         self._sessions.release()  # the rows that the canaries' words have read
         if distance <= allowed:

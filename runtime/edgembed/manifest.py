@@ -239,7 +239,10 @@ def _artifact(section: Fields) -> Artifact:
 
 
 def _parity(section: Fields) -> dict[str, Any]:
-    section.number("mean", -1, 1)  # the only figure that anything depends on (canaries)
+    # What canaries depend on; bundles of before there was a choice do not tell the bits.
+    section.number("mean", -1, 1)
+    if "activation_bits" in section.value:
+        section.integer("activation_bits", 8, 16)
     return section.value
 
 

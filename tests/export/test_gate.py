@@ -16,6 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgembed import Embedder
+from edgembed.bundle import Bundle
+from edgembed.canary import TOLERANCE, tolerance
+from edgembed.cli import main as runtime_main
 from edgembed_export import cli
 from edgembed_export.assemble import LAYOUT
 from edgembed_export.graph.constants import ORT, ORT_VERSION, add_initializer
@@ -75,6 +78,21 @@ def test_a_bundle_with_16_bits_is_one_like_any_other(closest: dict[str, Path]) -
     assert cosines(exact, alone).min() > 1 - 1e-4
     fingerprints = {Embedder(bundle, dtype="int8").fingerprint for bundle in closest.values()}
     assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize("bits", ["8", "16"])
+def test_the_bundle_says_how_many_bits(
+    closest: dict[str, Path], bits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Bundle.open(closest[bits]).manifest.parity["int8"]["activation_bits"] == int(bits)
+    assert runtime_main(["info", str(closest[bits])]) == 0
+    assert ("16-bit activations" in capsys.readouterr().out) is (bits == "16")
+
+
+def test_16_bits_are_held_to_what_float32_is(closest: dict[str, Path]) -> None:
+    kept = {bits: Bundle.open(own).manifest.parity["int8"] for bits, own in closest.items()}
+    allowed = {bits: tolerance({**own, "mean": 0.998}) for bits, own in kept.items()}
+    assert allowed["16"] == TOLERANCE < allowed["8"]
 
 
 def between(closest: dict[str, Path]) -> float:
