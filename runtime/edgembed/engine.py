@@ -30,6 +30,7 @@ from edgembed.errors import (
 )
 from edgembed.files import Content, stamp, was_written_to
 from edgembed.manifest import Weights
+from edgembed.parallel import tokens_worth
 from edgembed.pooling import Float32, normalize, pool
 from edgembed.threads import checked_threads
 from edgembed.tokenize import Int64, Tokenizer, Tokens
@@ -98,9 +99,10 @@ class Engine:
             bytes(contents[weights.graph]),
             _arrays(weights, data),
             path.parent,
-            release=partial(release, data),
+            tokens_worth(self.dtype, weights.tensors),
+            partial(release, data),
         )
-        sessions.get(self.threads)
+        sessions.load(self.threads)
         if not copy and was_written_to(before, stamp(path)):
             raise IntegrityError(
                 f"{weights.data} was written to while it was loaded: load it again, and replace "
@@ -125,7 +127,8 @@ class Engine:
         does not go to the end closes the generator, which ends the workers.
 
         Many texts are spread over as many workers as there are threads, each running on one
-        thread: that scales better than several threads on one run, and gives the same bits.
+        thread: that scales better than several threads on one run, and gives the same bits. One
+        text is run on as many as are worth it (see session).
         """
         if len(texts) == 1:  # around a short text's run, every line of Python can be measured
             tokens = {0: self.tokenizer.encode(texts[0])}
@@ -164,7 +167,7 @@ class Engine:
         rows = [tokens[index] for index in run]
         try:
             ids = rows[0].ids[None] if len(rows) == 1 else np.stack([row.ids for row in rows])
-            hidden = self._sessions.get(job.threads).run(ids)
+            hidden = self._sessions.run(ids, job.threads)
             own = [self._embedding(*pair, job.skip) for pair in zip(rows, hidden, strict=True)]
         except InferenceError as error:
             if len(run) > 1:  # each by itself, to tell which it is
@@ -178,7 +181,7 @@ class Engine:
 
     def embed_tokens(self, tokens: Tokens, skip: int = 0, threads: int | None = None) -> Embedding:
         """As embed, of a text that this engine's tokenizer has encoded."""
-        (hidden,) = self._sessions.get(threads or self.threads).run(tokens.ids[None, :])
+        (hidden,) = self._sessions.run(tokens.ids[None, :], threads or self.threads)
         return self._embedding(tokens, hidden, skip)
 
     def _embedding(self, tokens: Tokens, hidden: Float32, skip: int) -> Embedding:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from edgembed.errors import InferenceError, ModelLoadError
 from edgembed.forks import GATE, keep_for_ever, renew_in_children
 from edgembed.malloc import trim
 from edgembed.pooling import Float32
+from edgembed.spikes import Spikes
 from edgembed.tensors import ONNX_TYPES
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -31,8 +32,8 @@ _MB = 2**20
 # added to it, which can be given back to the system. They are so large because malloc keeps what
 # is smaller than 32 MB for itself; pages that are not used take no memory.
 _FIRST_REGION, _NEXT_REGION = 4 * _MB, 64 * _MB
-# More tokens than this at once are a spike, whose memory is given back once it is over.
-_SPIKE_TOKENS = 512
+# A sentence's: what decides which session is made first.
+_USUAL_TOKENS = 32
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -45,14 +46,19 @@ class Session:
     """
 
     def __init__(
-        self, graph: bytes, weights: Mapping[str, npt.NDArray[Any]], folder: Path, threads: int
+        self,
+        graph: bytes,
+        weights: Mapping[str, npt.NDArray[Any]],
+        folder: Path,
+        threads: int,
+        spikes: Spikes | None = None,
     ) -> None:
         """Load a graph, given as bytes, with its weights by name.
 
         The weights are used where they are, without a copy, and live as long as the session: what
         was hashed is what is loaded. `folder` is where the graph says they are; onnxruntime checks
         that they exist there and reads nothing. The graph is written optimised by the export
-        stage, so nothing is left to do at load.
+        stage, so nothing is left to do at load. `spikes`: shared by all that share an arena.
         """
         options = _options(threads)
         options.add_session_config_entry(_DATA_FOLDER, str(folder))
@@ -67,7 +73,7 @@ class Session:
                 "onnxruntime, or export the bundle again with the version in use here"
             ) from error
         self._output = self._session.get_outputs()[0].name
-        self._spikes = _Spikes()
+        self._spikes = spikes or Spikes()
         self._giving_back = ort.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
@@ -92,43 +98,11 @@ class Session:
             trim()  # results and tokens of many texts were in malloc's heaps
         return token_embeddings
 
-    def renew(self) -> None:
-        """In a forked child: no run is under way."""
-        self._spikes = _Spikes()
-
     def _run(self, ids: npt.NDArray[np.int64], options: Any = None) -> Float32:
         """As run; a copy, because onnxruntime's own array stands in its arena and would keep it."""
         (hidden,) = self._session.run([self._output], {"input_ids": ids}, options)
         token_embeddings: Float32 = hidden.copy()
         return token_embeddings
-
-
-class _Spikes:
-    """Adds up the tokens being run at once, to tell when many were and none are any more."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        # By thread, so that what an interrupted call leaves is put right by the thread's next.
-        self._running: dict[int, int] = {}
-        self._most = 0
-
-    def begin(self, tokens: int) -> None:
-        """This thread's run of that many tokens begins."""
-        with self._lock:
-            self._running[get_ident()] = tokens
-            self._most = max(self._most, sum(self._running.values()))
-
-    def end(self) -> bool:
-        """The run is done; whether a spike is over, so that its memory can be given back."""
-        with self._lock:
-            self._running.pop(get_ident(), None)
-            return not self._running and self._most > _SPIKE_TOKENS
-
-    def given_back(self) -> None:
-        """Forget the spike, unless a run that began meanwhile has kept its memory in use."""
-        with self._lock:
-            if not self._running:
-                self._most = 0
 
 
 class Sessions:
@@ -142,18 +116,38 @@ class Sessions:
         graph: bytes,
         weights: Mapping[str, npt.NDArray[Any]],
         folder: Path,
+        worth: int = 1,
         release: Callable[[], None] = lambda: None,
     ) -> None:
         """As Session; nothing is loaded yet.
 
-        release: called after each session is made, when most weights have been packed and will
-        not be read again.
+        worth: tokens from which on a run is worth several threads. release: called after each
+        session is made, when most weights have been packed and will not be read again.
         """
-        self._make = partial(Session, graph, weights, folder)
+        self._spikes = Spikes()
+        self._make = partial(Session, graph, weights, folder, spikes=self._spikes)
+        self._worth = worth
         self.release = release
         self._sessions: dict[int, Session] = {}
         self._lock = Lock()
         renew_in_children(self)
+
+    def load(self, threads: int) -> None:
+        """Make the session that most runs on at most `threads` threads will want."""
+        self.get(threads if self._worth <= _USUAL_TOKENS else 1)
+
+    def run(self, ids: npt.NDArray[np.int64], threads: int) -> Float32:
+        """As Session.run, on at most `threads` threads: as many as are worth it.
+
+        That is one while other runs are under way, and for few tokens: the numbers are the same.
+        """
+        if threads > 1 and (self._spikes.others() or self._is_short(ids.size)):
+            threads = 1
+        return self.get(threads).run(ids)
+
+    def _is_short(self, tokens: int) -> bool:
+        # Two sessions have the weights packed twice, which a short text is not worth.
+        return tokens < self._worth and 1 in self._sessions
 
     def get(self, threads: int) -> Session:
         """The session that runs on `threads` threads."""
@@ -168,8 +162,8 @@ class Sessions:
     def renew(self) -> None:
         """In a forked child: a session with threads of its own has lost them, and is made anew."""
         self._lock = Lock()
+        self._spikes.renew()
         for threads, session in list(self._sessions.items()):
-            session.renew()
             if threads > 1:
                 keep_for_ever(session)  # its end would wait for its threads
                 del self._sessions[threads]
