@@ -12,6 +12,7 @@ class Spikes:
     """Adds up the tokens being run at once, to tell when many were and none are any more."""
 
     def __init__(self) -> None:
+        """Nothing runs yet."""
         self._lock = Lock()
         # By thread, so that what an interrupted call leaves is put right by the thread's next.
         self._running: dict[int, int] = {}
