@@ -55,8 +55,8 @@ class Embedder(BundleFacts, EncodeForms):
 
         dtype: "int8" or "float32" (default: the manifest's). threads: how many the model may use
         (default: what the affinity mask and the cgroup's quota allow); one text alone gets as many
-        as are worth it, one where it is short or other calls are under way. canaries: what to do where
-        this machine computes other vectors than the exporter's: "warn", "refuse" or "off".
+        as are worth it, one where it is short or other calls are under way. canaries: what to do
+        where this machine computes other vectors than the exporter's: "warn", "refuse" or "off".
         public_key: a file; the bundle must be signed with its private key (`edgembed sign`).
         copy_weights: keep the weights in this process's own memory instead of mapping their file,
         so that nobody who can write to it can change them after they were checked.
