@@ -117,6 +117,18 @@ print(json.dumps({"threads": model._engine.threads, "started": most[0] - 1,
 """
 
 
+SPINNING = """
+from edgembed.session import _options
+print([_options(n).get_session_config_entry("session.intra_op.allow_spinning") for n in (1, 2)])
+"""
+
+
+def test_threads_spin_during_a_run_but_not_under_a_quota() -> None:
+    assert inside(None, SPINNING) == "['0', '1']\n"
+    with group("cpu", **cpu_limits(2)) as folder:
+        assert inside(folder, SPINNING) == "['0', '0']\n"
+
+
 @pytest.mark.parametrize("quota", [0.5, 1.0, 2.0])
 def test_threads_stay_within_a_real_quota(
     bundles: Path, quota: float, amount: Callable[[int, int], int], figure: Callable[[str], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_while_others_run_each_has_one_thread(bundles: Path, dtype: str) -> None
     alone = model.embed(LONG).vector
     assert loaded(model) == {1, 2}
     assert (beside == alone).all()
+
+
+def test_once_a_run_is_over_no_thread_spins(bundles: Path) -> None:
+    model, burnt = engine(bundles, "float32"), []
+    for _ in range(5):  # 40 ms each, if onnxruntime's threads were left to themselves
+        model.embed(LONG)
+        before = time.process_time()
+        time.sleep(0.1)
+        burnt.append(time.process_time() - before)
+    assert loaded(model) == {2}
+    assert min(burnt) < 0.01
 
 
 def test_a_thread_does_not_count_itself_among_the_others() -> None:

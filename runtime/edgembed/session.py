@@ -22,6 +22,7 @@ from edgembed.malloc import trim
 from edgembed.pooling import Float32
 from edgembed.spikes import Spikes
 from edgembed.tensors import ONNX_TYPES
+from edgembed.threads import cpu_quota
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
@@ -205,7 +206,10 @@ def _options(threads: int) -> Any:
     # Left to itself, onnxruntime would take a file that begins in a certain way for another format,
     # which nobody has looked through.
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    # A thread that spins while it waits burns the quota of a small container.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Between the products of a run its threads spin rather than sleep: to wake them takes longer
+    # than many a product. Not after it, and not where it would burn a small container's quota.
+    spins = threads > 1 and cpu_quota() is None
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = _ERRORS_ONLY
     return options
