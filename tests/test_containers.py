@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from edgembed.threads import cpu_quota
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cgroups and masks are Linux's")
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = 100_000
@@ -124,7 +126,8 @@ print([_options(n).get_session_config_entry("session.intra_op.allow_spinning") f
 
 
 def test_threads_spin_during_a_run_but_not_under_a_quota() -> None:
-    assert inside(None, SPINNING) == "['0', '1']\n"
+    free = cpu_quota() is None  # whoever runs the tests may have a quota, too
+    assert inside(None, SPINNING) == f"['0', '{free:d}']\n"
     with group("cpu", **cpu_limits(2)) as folder:
         assert inside(folder, SPINNING) == "['0', '0']\n"
 
