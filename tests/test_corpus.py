@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -478,9 +479,13 @@ def test_an_output_inside_the_input_is_refused(bundle: Path, tmp_path: Path) -> 
         with pytest.raises(ArgumentError, match="inside the input"):
             embed(bundle, source, out)
     assert [path.name for path in source.iterdir()] == ["a.csv"]
-    with pytest.raises(ArgumentError, match="inside the bundle"):
+    with pytest.raises(ArgumentError, match="in the bundle"):
         embed(bundle, source, bundle / "vectors")
     assert not (bundle / "vectors").exists()
+    another = Path(shutil.copytree(bundle, tmp_path / "another"))
+    with pytest.raises(ArgumentError, match="in the bundle"):
+        embed(bundle, source, another / "vectors")
+    assert not (another / "vectors").exists()
 
 
 def test_unknown_options_and_places() -> None:

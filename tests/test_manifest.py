@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from edgembed.canary import Canary
 from edgembed.errors import EdgembedError, ManifestError
-from edgembed.manifest import Artifact, Manifest, Source, Tensor, Weights
+from edgembed.manifest import Artifact, Manifest, Source, Weights
 from edgembed.prompts import Prompts
+from edgembed.tensors import Tensor
 
 DATA = ("onnx/model.onnx_data", "onnx/model_quantized.onnx_data")
 GRAPHS = ("onnx/model_nomask.onnx", "onnx/model_quantized_nomask.onnx")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgembed.engine import Engine
-from edgembed.manifest import Tensor
 from edgembed.parallel import tokens_worth
 from edgembed.spikes import Spikes
+from edgembed.tensors import Tensor
 
 SHORT, LONG = "The cat sits at the window.", "one two three four five six seven " * 30
 LAYER = {

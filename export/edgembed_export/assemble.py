@@ -13,8 +13,9 @@ import onnx_ir as ir
 
 from edgembed import wordpiece
 from edgembed.canary import Canary
-from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Tensor, Weights
+from edgembed.manifest import FILE_NAME, Artifact, Manifest, Source, Weights
 from edgembed.pooling import Float32
+from edgembed.tensors import Tensor
 from edgembed.version import __version__
 from edgembed_export.checkpoint import Checkpoint
 from edgembed_export.store import save

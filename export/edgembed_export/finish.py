@@ -45,12 +45,9 @@ def finish(
             evaluation, verified.torch, verified.vectors, checkpoint.similarity_fn_name
         )
     _write(folder / "parity.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
-    summary = {d: {k: own[k] for k in _SUMMARY} for d, own in report["dtypes"].items()}
-    if "int8" in summary:  # decides how much of a machine's rounding is to be expected
-        summary["int8"]["activation_bits"] = made["int8"]["activation_bits"]
     own: dict[str, Any] = {
         "canaries": kept,
-        "parity": summary,
+        "parity": _summary(report),
         "ranges": verified.ranges,
     }
     manifest = write_manifest(folder, checkpoint, dtypes, **own)
@@ -61,6 +58,13 @@ def finish(
     spoken = languages(checkpoint.folder)
     _write(folder / "README.md", model_card(manifest, report, sizes, spoken))
     return write_manifest(folder, checkpoint, dtypes, **own)
+
+
+def _summary(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    summary = {d: {k: own[k] for k in _SUMMARY} for d, own in report["dtypes"].items()}
+    if "int8" in summary:  # decides how much of a machine's rounding is to be expected
+        summary["int8"]["activation_bits"] = report["int8"]["activation_bits"]
+    return summary
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgembed import ArgumentError
 from edgembed import staging as files
+from edgembed.bundle import check_outside
 from edgembed.manifest import FILE_NAME
 from edgembed_export.errors import ArgumentsError
 
@@ -28,6 +30,10 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     blocking = next((p for p in target.parents if p.exists()), target.parent)
     if not blocking.is_dir():
         raise ArgumentsError(f"{blocking} is a file, so no bundle can be under it")
+    try:
+        check_outside(target.parent)
+    except ArgumentError as error:
+        raise ArgumentsError(str(error)) from error
     if not target.exists() and not target.is_symlink():
         return
     if target.is_dir() and not any(target.iterdir()):

@@ -21,9 +21,10 @@ from edgembed import files, signature
 from edgembed.errors import ArgumentError, BundleError, BundleNotFoundError, IntegrityError
 from edgembed.files import REMEDY, Content
 from edgembed.graphcheck import check_graph
-from edgembed.manifest import DTYPES, FILE_NAME, Manifest, Weights
+from edgembed.manifest import DTYPES, FILE_NAME, FORMAT, Manifest, Weights
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_FIRST_LINES = 256  # bytes, in which a manifest says what it is
 _MAX_MANIFEST_BYTES = 2**20  # what is parsed takes thirty times as much memory, at worst
 
 
@@ -181,3 +182,22 @@ def release(content: Content) -> None:
     """Give a mapped file's pages back; those that are used again are read again."""
     if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         content.madvise(mmap.MADV_DONTNEED)
+
+
+def check_outside(out: Path) -> None:
+    """ArgumentError where `out` is in a bundle: one with more in it is refused ever after."""
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        if _is_bundle(folder):
+            raise ArgumentError(
+                f"{out} is in the bundle {folder}, which is refused with anything more in it: "
+                "name a place outside of it"
+            )
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        with (folder / FILE_NAME).open("rb") as stream:  # other programs have a manifest.json, too
+            return FORMAT.encode() in stream.read(_FIRST_LINES)
+    except OSError:
+        return False

@@ -54,12 +54,11 @@ class Embedder(BundleFacts, EncodeForms):
         """Load a bundle that edgembed-export wrote.
 
         dtype: "int8" or "float32" (default: the manifest's). threads: how many the model may use
-        (default: what the affinity mask and the cgroup's quota allow); one text alone gets as many
-        as are worth it, one where it is short or other calls are under way. canaries: what to do
-        where this machine computes other vectors than the exporter's: "warn", "refuse" or "off".
-        public_key: a file; the bundle must be signed with its private key (`edgembed sign`).
-        copy_weights: keep the weights in this process's own memory instead of mapping their file,
-        so that nobody who can write to it can change them after they were checked.
+        (default: what affinity mask and cgroup's quota allow); one text gets as many as are worth
+        it, one if it is short or other calls are under way. canaries: what to do where this
+        machine computes other vectors than the exporter's: "warn", "refuse" or "off". public_key: a
+        file; the bundle must be signed with its private key (`edgembed sign`). copy_weights: have
+        them in this process's own memory, not in their file's, which others could write to.
         Raises BundleError, of the kind that says what is wrong, and ArgumentError.
         """
         if canaries not in ("warn", "refuse", "off"):

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 from edgembed import graph
 from edgembed.errors import UnsafeArtifactError
-from edgembed.manifest import Manifest, Tensor, Weights
-from edgembed.tensors import ONNX_TYPES, Place
+from edgembed.manifest import Manifest, Weights
+from edgembed.tensors import ONNX_TYPES, Place, Tensor
 
 _IDS, _MASK, _HIDDEN = "input_ids", "attention_mask", ONNX_TYPES["float32"]
 

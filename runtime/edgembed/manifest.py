@@ -7,7 +7,6 @@ Everything in it came from outside, so every field is checked for its type and r
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from edgembed.pooling import POOLING_MODES, Float32, PoolingMode
 from edgembed.precision import read_ranges
 from edgembed.prompts import Prompts
 from edgembed.similarity import SIMILARITY_FUNCTIONS
-from edgembed.tensors import ITEM_BYTES, ONNX_TYPES
+from edgembed.tensors import ITEM_BYTES, ONNX_TYPES, Tensor
 
 FORMAT = "edgembed-bundle"
 FORMAT_VERSION = 1
@@ -40,18 +39,6 @@ class Artifact(NamedTuple):
 
     sha256: str
     bytes: int
-
-
-class Tensor(NamedTuple):
-    """Where in the data file one weight stands: numpy dtype, shape, offset in bytes."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
-
-    def bytes(self) -> int:
-        """Its size in the file."""
-        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
 
 
 class Weights(NamedTuple):

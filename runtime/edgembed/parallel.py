@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from edgembed.manifest import Tensor
+from edgembed.tensors import Tensor
 
 # Multiplications with weights from which on two threads were faster than one (AMD Zen 4,
 # all-MiniLM-L6-v2 and rubert-mini-frida's shape, onnxruntime 1.32). An INT8 product takes a third

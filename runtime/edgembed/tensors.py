@@ -22,6 +22,18 @@ _INTEGERS = {"int32": "i", "int64": "q"}
 _LARGEST_SHAPE, _TO_THE_END = 2**31, 2**63 - 1
 
 
+class Tensor(NamedTuple):
+    """Where in the data file one weight stands: numpy dtype, shape, offset in bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    def bytes(self) -> int:
+        """Its size in the file."""
+        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
 class Place(NamedTuple):
     """A weight outside the graph: numpy dtype, shape, file beside it, offset and size in bytes."""
 

@@ -213,3 +213,11 @@ def test_killed_at_any_moment_a_whole_folder_stands(tmp_path: Path, moment: int)
             process.wait(0.013 * (moment + 1))
         process.send_signal(signal.SIGKILL)
     assert len(contents(tmp_path / "bundle")) == 1
+
+
+def test_a_place_in_a_bundle_is_refused(bundles: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(bundles / "tiny-frida" / "onnx", target_is_directory=True)
+    for target in (bundles / "tiny-frida" / "new", tmp_path / "link" / "a" / "b"):
+        with pytest.raises(ArgumentsError, match="in the bundle"), staging(target, overwrite=True):
+            pass
+        assert not target.exists()

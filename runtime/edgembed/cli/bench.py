@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from edgembed.cli.options import Commands, add_command, check_outside
-from edgembed.replacing import check_place, replacing
+from edgembed.cli.options import Commands, add_command, check_output
+from edgembed.replacing import replacing
 
 
 def add(commands: Commands) -> None:
@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
     bench = Bench(Path(args.bundle), dtypes, args.threads, args.seconds, _say)
     to_file = args.json not in (None, "-")
     if to_file:
-        check_outside(Path(args.json))
-        check_place(Path(args.json))
+        check_output(Path(args.json))
     report = bench.run()
     if to_file:
         with replacing(Path(args.json)) as stream:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgembed.cli.options import Commands, check_outside
+from edgembed.cli.options import Commands, check_output
 from edgembed.jsontext import to_json
-from edgembed.replacing import check_place, replacing
+from edgembed.replacing import replacing
 
 if TYPE_CHECKING:
     from edgembed.compare.measure import Comparison
@@ -51,8 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     corpus = read_corpus(args.pairs)
     if args.html:
-        check_outside(args.html)
-        check_place(args.html)
+        check_output(args.html)
         from edgembed.page.svg import require_matplotlib
 
         require_matplotlib()

@@ -15,13 +15,13 @@ from edgembed.cli.options import (
     Commands,
     add_command,
     add_model_options,
-    check_outside,
+    check_output,
     load,
     prompt_argument,
 )
 from edgembed.cli.outputs import FORMATS, check, write
 from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
-from edgembed.replacing import check_place, replacing
+from edgembed.replacing import replacing
 
 if TYPE_CHECKING:
     from edgembed import Embedder
@@ -76,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
     records = read_records(args.file, args.field, told)
     check(format_, records)
     if to_file:
-        check_outside(Path(args.output))
-        check_place(Path(args.output))
+        check_output(Path(args.output))
     model = load(args)
     prompt = prompt_argument(model, args.prompt)
     if args.resume:

@@ -81,7 +81,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     for name, dtype in facts["dtypes"].items():
         default = "  (default)" if name == facts["default_dtype"] else ""
         parity = f", mean cosine to torch {dtype['mean']:.6f}" if "mean" in dtype else ""
-        bits = ", 16-bit activations" if dtype.get("activation_bits") == 16 else ""
+        bits = ", 16-bit activations" if dtype.get("activation_bits", 8) > 8 else ""
         yield f"{name:15} {dtype['bytes'] / 1e6:.1f} MB{parity}{bits}{default}"
         yield f"{'  fingerprint':15} {dtype['fingerprint']}"
     yield f"{'made with':15} {', '.join(f'{k} {v}' for k, v in facts['tools'].items())}"

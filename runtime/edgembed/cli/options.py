@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgembed.errors import ArgumentError
+from edgembed.replacing import check_place
 
 if TYPE_CHECKING:
     from edgembed import Embedder
     from edgembed.facts import BundleFacts
 
 Commands = Any  # argparse's sub-parsers object has no public type
-
-_FIRST_LINES = 256  # bytes, in which a manifest says what it is
 
 
 def add_command(
@@ -53,25 +51,12 @@ def add_public_key(command: argparse.ArgumentParser) -> None:
     )
 
 
-def check_outside(out: Path) -> None:
-    """ArgumentError where `out` is in a bundle: one with more in it is refused ever after."""
-    place = out.resolve()
-    for folder in (place, *place.parents):
-        if _is_bundle(folder):
-            raise ArgumentError(
-                f"{out} is in the bundle {folder}, which is refused with anything more in it: "
-                "name a place outside of it"
-            )
+def check_output(path: Path) -> None:
+    """Whether a file may and can stand there, before the work: ArgumentError or OSError if not."""
+    from edgembed.bundle import check_outside
 
-
-def _is_bundle(folder: Path) -> bool:
-    from edgembed.manifest import FILE_NAME, FORMAT
-
-    try:
-        with (folder / FILE_NAME).open("rb") as stream:  # other programs have a manifest.json, too
-            return FORMAT.encode() in stream.read(_FIRST_LINES)
-    except OSError:
-        return False
+    check_outside(path)
+    check_place(path)
 
 
 def load(args: argparse.Namespace) -> Embedder:

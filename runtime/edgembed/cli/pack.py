@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgembed.cli.options import Commands, add_command, check_outside
+from edgembed.cli.options import Commands, add_command
 from edgembed.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make OUT and say what is in it."""
-    from edgembed.bundle import Bundle
+    from edgembed.bundle import Bundle, check_outside
     from edgembed.pack.trim import trim
 
     _check_options(args)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgembed.cli.options import Commands, check_outside
+from edgembed.cli.options import Commands
 
 if TYPE_CHECKING:
     from edgembed.slim import SlimReport
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fill OUT and say what was left out; with --check, only where it gives the same vectors."""
-    from edgembed.bundle import Bundle
+    from edgembed.bundle import Bundle, check_outside
     from edgembed.slim import check, slim
 
     check_outside(Path(args.out))

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edgembed.bundle import check_outside
 from edgembed.corpus.bar import bar
 from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
@@ -111,11 +112,7 @@ def prepare(
     output = Output(prompt, settings.precision, settings.truncate_dim, named)
     model.check(output)
     found = find(os.fspath(source))
-    place = Place.at(os.fspath(out))
-    if Place.at(os.fspath(source)).holds(place):  # whose files are the input
-        raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
-    if Place.at(os.fspath(loading.bundle)).holds(place):  # which is refused with more in it
-        raise ArgumentError(f"{place.root} is inside the bundle: name a folder elsewhere")
+    place = _place(out, source)
     about = _about(model, output)
     asked = ("text", "key", "on_error", "format", "part_rows")
     run = {
@@ -134,6 +131,16 @@ def prepare(
         about,
         run,
     )
+
+
+def _place(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> Place:
+    """Where the output is to stand; ArgumentError where it would be among what is read."""
+    place = Place.at(os.fspath(out))
+    if Place.at(os.fspath(source)).holds(place):
+        raise ArgumentError(f"{place.root} is inside the input: name a folder elsewhere")
+    if place.local:
+        check_outside(Path(place.root))
+    return place
 
 
 def _about(model: CorpusModel, output: Output) -> dict[str, str]:
