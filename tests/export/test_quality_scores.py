@@ -14,6 +14,7 @@ from support import ROOT
 
 # In the order of run.py: quality has modules that peers has too.
 sys.path += [str(ROOT / "benchmarks" / own) for own in ("quality", "", "peers")]
+import agreement
 import data
 import flips
 import scores
@@ -154,3 +155,26 @@ def test_a_search_keeps_each_querys_document(tmp_path: Path) -> None:
     own = data.xquad(path, path).sample(7)
     assert own.documents == ["c0", "c1", "c2"]
     assert own.answers == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_draws_are_of_all_languages_alike_and_no_sentence_comes_twice() -> None:
+    texts = [
+        [f"{language}{i}" for i in range(count)] for language, count in (("e", 800), ("r", 560))
+    ]
+    drawn = list(agreement.draws(texts, most=16))
+    assert [len(draw) for draw in drawn] == [500, 500]
+    assert all(sum(text.startswith("e") for text in draw) == 250 for draw in drawn)
+    assert len({text for draw in drawn for text in draw}) == 1000
+    assert list(agreement.draws(texts, most=1)) == drawn[:1]
+    assert not list(agreement.draws([texts[0][:249], texts[1]], most=16))
+
+
+def test_agreement_by_hand() -> None:
+    torch = unit(0.0, 0.4, 1.0, 1.5)  # neighbours: 1, 0, 3, 2
+    moved = unit(0.0, 0.6, 1.0, 1.5)  # neighbours: 1, 2, 1, 2
+    answers = iter([torch, moved])
+    found = agreement.compare("x", [["t"] * 4] * 2, lambda _: torch, lambda _: next(answers))
+    assert (found.least, found.top1, found.most) == (0.5, 0.75, 1.0)
+    assert found.error == pytest.approx(0.25)
+    assert found.minimum == pytest.approx(math.cos(0.2))
+    assert found.mean == pytest.approx((7 + math.cos(0.2)) / 8)
