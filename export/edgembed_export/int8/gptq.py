@@ -27,7 +27,7 @@ def gptq(weight: Float, scales: Float, moment: Float, damping: float, pair_safe:
     no column is worse than that. `damping` is the share of H's mean diagonal that is added to it:
     the more, the less the calibration text is trusted.
     """
-    plain = nearest(weight, scales, pair_safe)
+    plain = nearest(weight, scales)
     settled = Quantized(_settle(weight, scales, _damped(moment, damping), pair_safe), scales)
     better = output_error(weight, settled, moment) < output_error(weight, plain, moment)
     return Quantized(np.where(better, settled.values, plain.values), scales)

@@ -175,7 +175,7 @@ def _round(layer: Layer, recipe: Recipe) -> Quantized:
     scales = column_scales(layer.weight, recipe.pair_safe)
     if recipe.rounding == "gptq" and moment is not None:
         return gptq(layer.weight, scales, moment, recipe.damping, recipe.pair_safe)
-    return nearest(layer.weight, scales, recipe.pair_safe)
+    return nearest(layer.weight, scales)
 
 
 def joined(parts: Sequence[Rounded]) -> Rounded:

@@ -37,7 +37,16 @@ def column_scales(weight: Float, pair_safe: bool) -> Float:
     if pair_safe:
         # 127, not 128: rounding may add half a unit to each of the two.
         bound = np.maximum(bound, np.abs(_pair_sums(weight)).max(axis=0) / TOP)
-    return np.where(bound > 0, bound, 1.0).astype(np.float32)
+    return _usable(bound)
+
+
+def _usable(bound: npt.NDArray[np.floating]) -> Float:
+    """Scales: 1 in place of one that is too small to be divided by exactly, for nothing but zeros.
+
+    Below the normal numbers of float32 a quotient is off by up to half of itself: integers would
+    leave their bounds. Such weights are what training leaves of channels that are not used.
+    """
+    return np.where(bound >= np.finfo(np.float32).tiny, bound, 1.0).astype(np.float32)
 
 
 def _pair_sums(matrix: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
@@ -55,21 +64,17 @@ def is_pair_safe(values: Int8) -> bool:
     return bool(np.abs(_pair_sums(values)).max(initial=0) <= PAIR_TOP)
 
 
-def nearest(weight: Float, scales: Float, pair_safe: bool) -> Quantized:
-    """Round every weight to the nearest multiple of its column's scale, within bounds.
+def nearest(weight: Float, scales: Float) -> Quantized:
+    """Round every weight to the nearest multiple of its column's scale (from `column_scales`).
 
-    Of a pair over the bound each gives way by half of what is too much.
+    Pairs stay within their bound where the scales were made for it: a sum is at most 127 units
+    before rounding, which adds half a unit to each of the two.
     """
-    values = np.clip(np.rint(weight / scales), -TOP, TOP)
-    if pair_safe:
-        sums = _pair_sums(values)
-        half = np.sign(sums) * np.ceil(np.maximum(np.abs(sums) - PAIR_TOP, 0) / 2)
-        values -= np.repeat(half, 2, axis=0)[: len(values)]
-    return Quantized(values.astype(np.int8), scales)
+    return Quantized(np.clip(np.rint(weight / scales), -TOP, TOP).astype(np.int8), scales)
 
 
 def by_row(table: Float) -> Quantized:
     """An embedding table (rows, hidden) as int8 with one scale a row; scales are (rows, 1)."""
     bound = np.abs(table).max(axis=1, keepdims=True) / TOP
-    scales = np.where(bound > 0, bound, 1.0).astype(np.float32)
+    scales = _usable(bound)
     return Quantized(np.rint(table / scales).astype(np.int8), scales)
