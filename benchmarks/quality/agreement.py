@@ -27,6 +27,7 @@ from data import pairs, tatoeba, xquad
 
 from common.tables import table
 from edgembed import Embedder
+from edgembed.agreement import cosines, neighbour_agreement
 from edgembed.bench.machine import describe
 
 TEXTS = 500
@@ -59,7 +60,10 @@ def main() -> None:
         if drawn:
             found.append(compare(source, drawn, torch, lambda some: own.encode(some, prompt="")))
             print(found[-1], file=sys.stderr)
-    _write(options.checkpoint.name, found, options.out)
+    told = ["--languages", options.languages, "--prompt", options.prompt, "--draws", options.draws]
+    command = ["python", "benchmarks/quality/agreement.py", "BUNDLE", options.checkpoint.name,
+               "--data", "DATA", *map(str, told)]  # fmt: skip
+    _write(options.checkpoint.name, shlex.join(command), found, options.out)
 
 
 def sources(folder: Path, languages: list[str]) -> Iterator[tuple[str, list[list[str]]]]:
@@ -104,13 +108,12 @@ def draws(texts: list[list[str]], most: int) -> Iterator[list[str]]:
 
 def compare(source: str, drawn: list[list[str]], torch: Any, own: Any) -> Found:
     """Both systems' vectors of every draw, and what they have in common."""
-    cosines, agreed = [], []
+    alike, agreed = [], []
     for texts in drawn:
         exact, ours = torch(texts), own(texts)
-        cosines.append((exact * ours).sum(axis=1))
-        nearest = [np.argmax(v @ v.T - 2 * np.eye(len(v)), axis=1) for v in (exact, ours)]
-        agreed.append(float((nearest[0] == nearest[1]).mean()))
-    every, count = np.concatenate(cosines), len(agreed)
+        alike.append(cosines(exact, ours))
+        agreed.append(neighbour_agreement(exact, ours))
+    every, count = np.concatenate(alike), len(agreed)
     error = float(np.std(agreed, ddof=1) / count**0.5) if count > 1 else 0.0
     return Found(
         source, count, float(np.mean(agreed)), error, min(agreed), max(agreed),
@@ -125,13 +128,8 @@ def _torch(checkpoint: Path) -> Callable[[list[str]], Any]:
     return lambda texts: model.encode(texts, prompt="", normalize_embeddings=True)
 
 
-def _write(name: str, found: list[Found], folder: Path) -> None:
+def _write(name: str, command: str, found: list[Found], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    told = [
-        arg for arg in sys.argv[3:] if not Path(arg).is_dir() and arg not in ("--data", "--out")
-    ]
-    command = shlex.join(["python", "benchmarks/quality/agreement.py", "BUNDLE", name,
-                          "--data", "DATA", *told])  # fmt: skip
     machine = describe()
     document = {"command": command, "machine": machine, "sources": [asdict(one) for one in found]}
     (folder / f"agreement-{name}.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
@@ -157,7 +155,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("checkpoint", type=Path, help="its sentence-transformers folder, for torch")
     parser.add_argument("--data", type=Path, required=True, help="what data.py names, and text/")
-    parser.add_argument("--languages", default="en,ru")
+    parser.add_argument("--languages", default="en,ru", choices=["en", "ru", "en,ru"])
     parser.add_argument("--prompt", default="", help="put before every text")
     parser.add_argument("--draws", type=int, default=16, help="at most, of each source")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")

@@ -29,6 +29,7 @@ import onnx_ir as ir
 
 import edgembed  # noqa: F401  (turns onnxruntime's telemetry off before it is imported)
 from common.tables import table
+from edgembed.agreement import cosines, neighbour_agreement
 from edgembed.bench.machine import describe
 from edgembed_export.checkpoint import read_checkpoint
 from edgembed_export.convert import convert
@@ -175,13 +176,12 @@ def _vectors(run: Callable[[Any], Any], ids: Sequence[Sequence[int]]) -> Any:
 
 
 def _accuracy(exact: Any, found: Any) -> Row:
-    cosine = (exact * found).sum(axis=1)
-    nearest = [np.argmax(v @ v.T - 2 * np.eye(len(v)), axis=1) for v in (exact, found)]
+    cosine = cosines(exact, found)
     return {
         "mean": float(cosine.mean()),
         "p1": float(np.quantile(cosine, 0.01)),
         "min": float(cosine.min()),
-        "top1": float((nearest[0] == nearest[1]).mean()),
+        "top1": neighbour_agreement(exact, found),
     }
 
 

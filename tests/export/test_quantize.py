@@ -268,6 +268,7 @@ def test_what_training_left_of_a_dead_channel_is_zero_or_within_bounds(
     quantized = nearest(weight, column_scales(weight, pair_safe=True))
     assert is_pair_safe(quantized.values)
     row = by_row(weight.T)
+    assert min(quantized.values.min(), row.values.min()) >= 0  # no integer ran over
     for error in (quantized.restored - weight, (row.values * row.scales).T - weight):
         assert np.abs(error).max() <= max(largest / 64, 127 * np.finfo(np.float32).tiny)
 
