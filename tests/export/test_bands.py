@@ -53,7 +53,7 @@ def _calibrated() -> Calibration:
 
 
 def _vectors(model: ir.Model) -> np.ndarray:
-    return np.stack([run(model, np.array([ids])).mean(axis=1)[0] for ids in _ids(2)])
+    return np.stack([run(model, np.array([ids])).mean(axis=1)[0] for ids in _ids(2, 200)])
 
 
 @given(

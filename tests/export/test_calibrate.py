@@ -36,6 +36,21 @@ def test_layers_of_one_input_share_their_statistics() -> None:
     assert layers[queries.name].moment is None
 
 
+def test_a_range_lies_between_the_widest_text_and_the_average_one() -> None:
+    model = lean(BERT, mask=False)[0]
+    texts = [text[:6] for text in TEXTS]  # too short for fragments
+    both = calibrate(model, texts).layers
+    alone = [calibrate(model, [text]).layers for text in texts]
+    for name, own in both.items():
+        lows, highs = (np.array([getattr(one[name], e) for one in alone]) for e in ("low", "high"))
+        low = 0.7 * lows.min(axis=0) + 0.3 * lows.mean(axis=0)
+        high = 0.7 * highs.max(axis=0) + 0.3 * highs.mean(axis=0)
+        np.testing.assert_allclose(own.low, low, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(own.high, high, rtol=1e-5, atol=1e-6)
+        middle = (lows + highs).mean(axis=0) / 2
+        np.testing.assert_allclose(own.centre, middle, rtol=1e-5, atol=1e-6)
+
+
 def test_fragments_of_long_texts_are_seen_too() -> None:
     model = lean(BERT, mask=False)[0]
     fragments = [[2, 20, 21, 3], [2, 28, 29, 3]]
