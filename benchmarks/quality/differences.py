@@ -79,6 +79,14 @@ def _counting(rows: Iterable[Row], system: str) -> list[float]:
     return [cell.difference for cell in own if cell is not None and cell.difference is not None]
 
 
+def keeps(value: float, bar: float) -> bool:
+    """Whether a difference in points is within a bar.
+
+    Two texts of a thousand are 0.2 points, and by floats 0.20000000000000284.
+    """
+    return abs(value) <= bar + 1e-9
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a system keeps its bar: on `name`, by `value` points against `bar`."""
@@ -92,7 +100,7 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
-        return abs(self.value) <= self.bar
+        return keeps(self.value, self.bar)
 
 
 def verdicts(rows: list[Row]) -> list[Verdict]:

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import chance
 import flips
 import plots
 import prompts
@@ -86,6 +87,7 @@ class Results:
     costs: list[Cost]
     moved: worst.Moved | None
     flipped: Sequence[flips.Flips]
+    luck: Sequence[chance.Chance]
     published: Path
     """What encodechka's own way gave (published.py), where it was measured."""
 
@@ -98,6 +100,7 @@ class Results:
             "rows": [asdict(row) for row in self.rows],
             "prompts": [asdict(cost) for cost in self.costs],
             "flips": [asdict(one) for one in self.flipped],
+            "chance": [asdict(one) for one in self.luck],
             "bars": [{**asdict(one), "kept": one.kept} for one in verdicts(self.rows)],
         }
 
@@ -151,6 +154,9 @@ def _page(name: str, results: Results) -> Iterator[str]:
             "a near tie is within two standard deviations of what INT8 moves it by.\n"
         )
         yield flips.page(results.flipped)
+    if results.luck:
+        yield "\n## What chance does to these scores\n"
+        yield chance.page(results.luck)
     if results.moved is not None:
         yield "\n## Which texts INT8 moves\n"
         yield worst.page(results.moved)

@@ -19,6 +19,7 @@ from pathlib import Path
 # benchmarks/ is no installed package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "peers"))
+import chance
 import flips
 import prepare
 import prompts
@@ -121,7 +122,8 @@ def run(model: Model, options: argparse.Namespace, found: list[Task]) -> None:
         costs = list(prompts.costs(store, found, known)) if known.texts else []
         moved = worst.find(store, planned, model.checkpoint / "tokenizer.json")
         flipped = list(flips.find(store, planned))
-        results = report.Results(store, systems, made, costs, moved, flipped, own_figures)
+        luck = list(chance.find(store, planned))
+        results = report.Results(store, systems, made, costs, moved, flipped, luck, own_figures)
         report.write(model.name, results, options.out)
         if moved is not None:
             print(f"\nThe texts that INT8 moves most:\n{worst.shown(moved)}")

@@ -15,6 +15,7 @@ from support import ROOT
 # In the order of run.py: quality has modules that peers has too.
 sys.path += [str(ROOT / "benchmarks" / own) for own in ("quality", "", "peers")]
 import agreement
+import chance
 import data
 import flips
 import scores
@@ -58,6 +59,33 @@ def test_first_answers_that_change_and_how_near_they_were() -> None:
     assert found.farthest == pytest.approx(math.cos(0.49) - math.cos(0.51), abs=1e-6)
 
 
+def test_chance_turns_each_vector_as_far_as_the_other_system_did() -> None:
+    numbers = RANDOM.standard_normal((2, 50, 8))
+    exact, other = (numbers / np.linalg.norm(numbers, axis=2, keepdims=True)).astype(np.float32)
+    first, second = (chance.turned(exact, other, np.random.default_rng(seed)) for seed in (1, 2))
+    for moved in (first, second):
+        assert np.linalg.norm(moved, axis=1) == pytest.approx(1, abs=1e-6)
+        np.testing.assert_allclose((moved * exact).sum(1), (other * exact).sum(1), atol=1e-6)
+    assert np.abs((first * second).sum(1)).max() < 0.999  # and each time elsewhere
+
+
+def test_chance_of_a_task_that_noise_cannot_reach_and_of_one_that_it_decides() -> None:
+    def of(task_scores: list[float], a: np.ndarray, b: np.ndarray) -> list[chance.Chance]:
+        score = lambda one, other: scores.rank_correlation(task_scores, one, other)  # noqa: E731
+        task = tasks.Task("x", "y", frozenset(), {"first": [], "second": []}, score)
+        return list(chance._of(task, {"first": a, "second": b}, {"first": noisy(a), "second": b}))
+
+    def noisy(rows: np.ndarray) -> np.ndarray:
+        return chance.turned(rows, rows * np.float32(0.9999), RANDOM)
+
+    zero = unit(*np.zeros(5))
+    (clear,) = of([5, 4, 3, 2, 1], zero, unit(0.1, 0.5, 0.9, 1.3, 1.7))
+    assert (clear.own, clear.spread, clear.within) == (0, 0, chance.DRAWS)
+    (tied,) = of([5, 4, 3, 2, 1], zero, unit(0.5, 0.5001, 0.5002, 0.5003, 0.5004))
+    assert tied.spread > 1
+    assert tied.within < chance.DRAWS
+
+
 def test_vectors_of_a_task_are_there_whole_or_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +126,15 @@ def test_detection_is_the_share_of_pairs_in_the_right_order() -> None:
     assert found.points() == pytest.approx(100 * np.mean(pairs))
 
 
+def test_a_fit_does_not_hang_on_the_order_of_its_sums() -> None:
+    # What another number of threads does to a sum, another order of the columns does too.
+    vectors = RANDOM.normal(1, 0.05, (600, 64)).astype(np.float32)
+    labels = [str(label) for label in RANDOM.integers(0, 2, 600)]
+    turned = vectors[:, RANDOM.permutation(64)]
+    one, other = (scores.detection(labels, 400, own)["ROC AUC"].items for own in (vectors, turned))
+    np.testing.assert_allclose(one, other, atol=1e-12)
+
+
 def test_classification_takes_the_better_of_two() -> None:
     vectors = unit(*np.linspace(0, 3, 40))
     labels = ["a" if index % 20 < 10 else "b" for index in range(40)]
@@ -131,6 +168,15 @@ def test_bars() -> None:
     assert mean_difference(made, "int8") == pytest.approx(0.1)
     kept = {one.name + str(place): one.kept for place, one in enumerate(verdicts(made))}
     assert list(kept.values()) == [True, False, False, False]
+
+
+def test_two_texts_of_a_thousand_are_a_fifth_of_a_point() -> None:
+    def kept(texts: int) -> bool:
+        return verdicts([row(100 * (923 - texts) / 1000 - 92.3)])[0].kept
+
+    assert 92.1 - 92.3 < -0.2  # what floats make of it
+    assert kept(2)
+    assert not kept(3)
 
 
 def test_samples_are_parts_and_whole_where_there_is_less(tmp_path: Path) -> None:
