@@ -43,11 +43,10 @@ class Chance:
 
 def find(store: Store, planned: Sequence[tuple[Task, Setting]]) -> Iterator[Chance]:
     """Every task under its own prompt that both torch's and INT8's vectors are there for."""
-    seen = set()
+    own_prompt: dict[str, tuple[Task, Setting]] = {}
     for task, setting in planned:
-        if task.name in seen:
-            continue
-        seen.add(task.name)
+        own_prompt.setdefault(task.name, (task, setting))
+    for task, setting in own_prompt.values():
         torch, own = (store.of(system, task, setting) for system in ("torch", SYSTEM))
         if torch and own:
             yield from _of(task, torch, own)

@@ -75,12 +75,16 @@ def _flips(name: str, torch: npt.NDArray[np.float64], own: npt.NDArray[np.float6
 
 
 def page(found: Sequence[Flips]) -> str:
-    """The table, in Markdown."""
+    """What the table is of, and the table, in Markdown."""
+    said = (
+        "A margin is the cosine of the right answer less that of the best wrong one, by torch; a "
+        "near tie is within two standard deviations of what INT8 moves it by.\n\n"
+    )
     head = [
         "search", "queries", "usual margin", "INT8 moves it by", "near ties", "first answers lost",
         "won", "largest margin of a changed one",
     ]  # fmt: skip
-    return table(
+    return said + table(
         head,
         [
             [one.task, one.queries, f"{one.usual:.4f}", f"{one.moved:.4f}", one.near, one.lost,

@@ -143,16 +143,17 @@ def _page(name: str, results: Results) -> Iterator[str]:
     yield ""
     yield from _bars(verdicts(made))
     yield from _others(made, systems)
+    yield from _beside(results)
+
+
+def _beside(results: Results) -> Iterator[str]:
+    """What explains the scores, as far as it was measured."""
     if results.costs:
         yield "\n## What a wrong or a missing prompt costs\n"
         yield f"By {prompts.SYSTEM}; the difference is to the right prompt.\n"
         yield prompts.page(results.costs) + "\n"
     if results.flipped:
         yield "\n## Searches whose first answer INT8 changes\n"
-        yield (
-            "A margin is the cosine of the right answer less that of the best wrong one, by torch; "
-            "a near tie is within two standard deviations of what INT8 moves it by.\n"
-        )
         yield flips.page(results.flipped)
     if results.luck:
         yield "\n## What chance does to these scores\n"

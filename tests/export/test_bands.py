@@ -42,7 +42,7 @@ def _loud() -> ir.Model:
         if linear.role == "up":
             (weight,) = (v for v in linear.node.inputs[1:2] if v is not None)
             changed = weight.const_value.numpy().copy()
-            changed[:, :LOUD] *= 12
+            changed[:, :LOUD] *= 40
             weight.const_value = ir.tensor(changed, name=weight.name)
     return model
 
@@ -109,5 +109,4 @@ def test_bands_bring_int8_nearer_and_keep_scales_of_their_own() -> None:
         # qkv as one, attention's output, and one product or two of each feed-forward matrix
         assert kinds.count("DynamicQuantizeMatMul") == LAYERS * (6 if share else 4)
         assert kinds.count("Split") == LAYERS  # the two bands of one input are not put together
-    # 0.64 to 0.72: training a tokenizer is no exact science, and the weights are drawn after it.
-    assert errors[1 / 3].mean() < 0.8 * errors[0].mean()
+    assert errors[1 / 3].mean() < 0.7 * errors[0].mean()
