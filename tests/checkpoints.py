@@ -121,16 +121,19 @@ def _config(recipe: Recipe, tokenizer: Any) -> Any:
 
 
 def _bert_tokenizer() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False)
+    # Not WordPieceTrainer: it numbers "##" pieces by hash, breaks ties by those numbers, and so
+    # finds other pieces, and another number of them, in every process.
+    trainer = trainers.BpeTrainer(vocab_size=500, show_progress=False)
     tokenizer.train_from_iterator(TRAINING_TEXT, trainer)
-    # The trainer orders the vocabulary by hash, otherwise in every process.
-    pieces = special + sorted(set(tokenizer.get_vocab()) - set(special))
-    vocabulary = {piece: index for index, piece in enumerate(pieces)}
-    tokenizer.model = models.WordPiece(vocabulary, unk_token="[UNK]")
+    pieces = sorted(tokenizer.get_vocab())
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = special + pieces + [f"##{piece}" for piece in pieces]
+    tokenizer.model = models.WordPiece(
+        {piece: index for index, piece in enumerate(vocabulary)}, unk_token="[UNK]"
+    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -148,8 +151,9 @@ def _xlmr_tokenizer() -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(TRAINING_TEXT, trainer)
     trained = json.loads(tokenizer.to_str())["model"]["vocab"]
+    # Scores are sums of threads, in any order: the last digits are others in every run.
     scores = [(piece, 0.0) for piece in special] + sorted(
-        (piece, round(score, 6)) for piece, score in trained if piece not in special
+        (piece, round(score, 3)) for piece, score in trained if piece not in special
     )
     tokenizer.model = models.Unigram(scores, unk_id=special.index("<unk>"))
     tokenizer.post_processor = processors.TemplateProcessing(

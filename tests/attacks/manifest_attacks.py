@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from spoiling import DATA, GRAPH, Spoil, manifest, manifest_text
@@ -20,6 +21,16 @@ def _set(*path: Any, to: Any) -> Spoil:
 
 def _tensor(**changes: Any) -> Spoil:
     return manifest(lambda value: value["dtypes"]["int8"]["tensors"][_LARGE].update(changes))
+
+
+def _shaped(change: Callable[[list[int]], list[int]]) -> Spoil:
+    """The large weight with as many bytes, in another shape."""
+
+    def spoil(value: dict[str, Any]) -> None:
+        tensor = value["dtypes"]["int8"]["tensors"][_LARGE]
+        tensor["shape"] = change(tensor["shape"])
+
+    return manifest(spoil)
 
 
 def _artifact(name: str, **changes: Any) -> Spoil:
@@ -67,7 +78,7 @@ ATTACKS: dict[str, tuple[Spoil, str]] = {
     "a weight on top of another": (_tensor(offset=0), "on top of|beyond"),
     "a weight that is not aligned": (_tensor(offset=28_674), "aligned"),
     "a weight of objects": (_tensor(dtype="object"), "dtype"),
-    "a negative shape": (_tensor(shape=[-416, -48]), "shape"),
+    "a negative shape": (_shaped(lambda own: [-size for size in own]), "shape"),
     "a dimension of 2^40": (_set("dimension", to=2**40), "dimension"),
     "a length of 2^40": (_set("max_seq_length", to=2**40), "max_seq_length"),
     "no format": (_set("format", to="other"), "format"),
@@ -89,7 +100,9 @@ ATTACKS |= {
 LIES: dict[str, tuple[Spoil, str, str]] = {
     "a dtype that the graph does not say": (_tensor(dtype="int32"), _AGREE, "disagree about"),
     "a smaller dtype than the graph says": (_tensor(dtype="int8"), _AGREE, "disagree about"),
-    "a shape that the graph does not say": (_tensor(shape=[48, 415]), _AGREE, "disagree about"),
+    "a shape that the graph does not say": (
+        _shaped(lambda own: own[::-1]), _AGREE, "disagree about",
+    ),
     "a weight less": (
         manifest(lambda value: value["dtypes"]["int8"]["tensors"].pop(_LARGE)), _AGREE, "disagree",
     ),

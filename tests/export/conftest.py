@@ -89,8 +89,8 @@ def exported(
 ) -> Callable[[str], Path]:
     """exported(NAME): a bundle of checkpoint_folder(NAME); not to be changed.
 
-    The tiny ones are exported here, because tokenizers' trainers make another tokenizer in every
-    process; the real MiniLM's bundle is that of `make bundles`.
+    The tiny ones are exported here, with few texts; the real MiniLM's bundle is that of
+    `make bundles`.
     """
     root = tmp_path_factory.mktemp("bundles")
 
