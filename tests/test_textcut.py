@@ -209,9 +209,6 @@ PATTERNS = {
     "base64": "".join(random.Random(0).choices("ABCDEFGHabcdefgh0123456789+/", k=100_000)),
 }
 MEGABYTES = 10
-# What a run of one character is cut into depends on all of it where pieces of several lengths fit.
-# And unknown marks might be joined with what is before them to a letter that is known.
-WHOLE = {("e5-small-ruen", name) for name in ("full stops", "dots in one", "one letter", "Burmese")}
 
 
 def huge(pattern: str, megabytes: int) -> str:
@@ -259,8 +256,8 @@ def test_ten_megabytes_take_little(bundles: Path, amount: Amount, figure: Figure
 def test_ten_megabytes_take_little_of_real_models(
     shared: Path, name: str, amount: Amount, figure: Figure
 ) -> None:
-    few = ("Chinese",)
-    check_little(shared / "models" / name, few[: amount(1, 0)] or tuple(PATTERNS), figure)
+    few = ("Chinese", "one letter")
+    check_little(shared / "models" / name, few[: amount(2, 0)] or tuple(PATTERNS), figure)
 
 
 def check_little(folder: Path, patterns: tuple[str, ...], figure: Figure) -> None:
@@ -270,7 +267,7 @@ def check_little(folder: Path, patterns: tuple[str, ...], figure: Figure) -> Non
         assert done.returncode == 0, done.stderr.decode()
         milliseconds, megabytes = map(float, done.stdout.split())
         said.append(f"{pattern} {milliseconds:.0f} ms {megabytes:.1f} MB")
-        assert megabytes < 20 or (folder.name, pattern) in WHOLE, said[-1]
+        assert megabytes < 20, said[-1]
     figure("; ".join(said))
 
 

@@ -8,7 +8,8 @@ that the whole text begins with the same ones:
   word that is too long to be known, of what the normaliser removes;
 - `places` says how far from its end the head still reads as the whole text does;
 - `longword` decides inside a word without end (Chinese in a SentencePiece vocabulary, base64),
-  whose pieces may depend on what follows.
+  whose pieces may depend on what follows;
+- `repeats` does so where they depend on all that follows, and that is the same again and again.
 
 Where none of this helps the whole text is tokenised. What is read of a tokenizer for it is read
 when the first long text comes.
@@ -22,6 +23,7 @@ from typing import Any
 from edgembed.textcut.described import Described
 from edgembed.textcut.longword import LongWord
 from edgembed.textcut.places import last_place, steady_end
+from edgembed.textcut.repeats import Repeats
 from edgembed.textcut.runs import Shortened, runs_of
 
 # Characters a token: most English and Russian prose has fewer, so that one head is mostly enough.
@@ -36,7 +38,7 @@ class TextCut:
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
         """Nothing is read of the tokenizer yet."""
         self._tokenizer = tokenizer
-        self._size = max_tokens * _CHARACTERS_PER_TOKEN
+        self._max_tokens, self._size = max_tokens, max_tokens * _CHARACTERS_PER_TOKEN
 
     def encode(self, text: str) -> Any:
         """The tokenizer's encoding of a text: the ids that it keeps, and whether it cut any.
@@ -46,6 +48,9 @@ class TextCut:
         if len(text) <= self._size or not self._described.is_known:
             return self._tokenizer.encode(text)
         if (found := self._certain(text, self._size)) is not None:
+            return found
+        repeats = self._repeats if len(text) > self._size * _LARGEST_OF_PIECES else None
+        if repeats and (found := repeats.encode(text)) is not None:
             return found
         stream = Shortened(text, self._runs)
         size = self._size
@@ -70,6 +75,10 @@ class TextCut:
     @cached_property
     def _long_word(self) -> LongWord | None:
         return LongWord(self._described) if self._described.splits_by_pieces else None
+
+    @cached_property
+    def _repeats(self) -> Repeats | None:
+        return Repeats(self._described, self._max_tokens) if self._described.is_unigram else None
 
     def _certain(self, text: str, size: int) -> Any:
         """The encoding of a head of text, or None where the whole text might begin otherwise."""

@@ -71,13 +71,18 @@ class Described:
         )
 
     @property
+    def is_unigram(self) -> bool:
+        """Whether words are cut along the path of the best sum of scores."""
+        return self.kind == "Unigram"
+
+    @property
     def splits_by_pieces(self) -> bool:
         """Whether the pieces of a word up to a border are those of the word up to there alone.
 
         So it is with Unigram, which takes the best path to each place, and with BPE, where no
         merge crosses a border that is left in the end, and those on one side do not know the other.
         """
-        if self.kind == "Unigram":
+        if self.is_unigram:
             return True
         of_parts = ("continuing_subword_prefix", "end_of_word_suffix", "dropout")
         return self.kind == "BPE" and not any(getattr(self.model, name) for name in of_parts)

@@ -182,7 +182,7 @@ def _long_words(described: Described) -> Run | None:
 
 def _unknown(described: Described) -> Run | None:
     known = {step.get("type") for step in described.pre_tokenizers}
-    if described.kind != "Unigram" or not known <= {"Metaspace", "WhitespaceSplit"}:
+    if not described.is_unigram or not known <= {"Metaspace", "WhitespaceSplit"}:
         return None
     _, alphabet = described.vocabulary
 

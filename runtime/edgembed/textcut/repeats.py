@@ -1,0 +1,119 @@
+"""Words of millions of characters that repeat themselves up to the text's end, or near it.
+
+"xxxx…" and "....…" are what a stuck key gives, or an attack. Where the pieces of such a word agree
+on no border whatever it ends with (see longword), they are those of Unigram's best path through
+all of it, which is found without going all of it (see bestpath).
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from edgembed.textcut.bestpath import Scores, Word, borders
+from edgembed.textcut.described import Described
+from edgembed.textcut.places import last_place
+
+_LONGEST = 1024  # characters of what is repeated, of what follows, and of what is before, a few
+_BLOCK = 65_536
+
+
+class _Parts(NamedTuple):
+    """A text: start + unit * times + tail."""
+
+    start: str
+    unit: str
+    times: int
+    tail: str
+
+
+class Repeats:
+    """Decides for one Unigram tokenizer whose truncation is set to max_tokens."""
+
+    def __init__(self, described: Described, max_tokens: int) -> None:
+        """Nothing is read of the tokenizer yet."""
+        self._described, self._max_tokens = described, max_tokens
+
+    def encode(self, text: str) -> Any:
+        """The encoding of a head that has the whole text's ids, or None where none is certain."""
+        if (parts := _parts(text)) is None or (found := self._word(parts)) is None:
+            return None
+        word, is_last = found
+        path = borders(word, self._scores, self._max_tokens + 2)
+        if path is None:
+            return None
+        before, unit = len(word.start), len(word.unit)
+        # The head must end where the original text can be cut as well.
+        ends = [end for end in path.ends if end >= before and (end - before) % unit == 0]
+        if not ends:
+            return None
+        head = parts.start + parts.unit * ((ends[0] - before) // unit)
+        encoding = self._described.tokenizer.encode(head)
+        # All that is behind the head may be one unknown token, with the head's last.
+        unknown = is_last and path.last_known < ends[0]
+        return encoding if encoding.overflowing or unknown else None
+
+    @cached_property
+    def _scores(self) -> Scores:
+        pairs = json.loads(self._described.model.__getstate__())["vocab"]
+        scores = array("d", (score for _, score in pairs))
+
+        def of(piece: str) -> float | None:
+            index = self._described.model.token_to_id(piece)
+            return None if index is None else scores[index]
+
+        longest, _ = self._described.vocabulary
+        return Scores(of, min(scores), longest)
+
+    def _word(self, parts: _Parts) -> tuple[Word, bool] | None:
+        """The word that repeats itself, as the model sees it, and whether it is the last one."""
+        start, unit, times, tail = parts
+        if any(token in start + unit * 3 + tail for token in self._described.added):
+            return None
+        words = self._described.words
+        *others, first = words(start)
+        normal = words(start + unit)[-1][len(first) :]
+        twice = words(start + unit * 2 + tail)[len(others) :]
+        end = twice[0][len(first + normal * 2) :] if twice else ""
+        rest = twice[1:]
+        if not normal or any(
+            words(start + unit * n + tail) != [*others, first + normal * n + end, *rest]
+            for n in (2, 3)
+        ):
+            return None
+        return Word(first, normal, times, end), not rest
+
+
+def _parts(text: str) -> _Parts | None:
+    """What a text repeats from near its beginning to near its end; None if it does not."""
+    middle = len(text) // 2
+    sample = text[middle : middle + _LONGEST]
+    period = text.find(sample, middle + 1, middle + 2 * _LONGEST) - middle
+    if period <= 0:
+        return None
+    first = middle - _alike(text, middle, period, -1)
+    stop = middle + _alike(text, middle, period, 1) + period
+    place = last_place(text, first + period)
+    if place is None or place <= first or place > 4 * _LONGEST:
+        return None
+    times = (stop - place) // period
+    tail = place + times * period
+    if len(text) - tail > 2 * _LONGEST:
+        return None
+    return _Parts(text[:place], text[place : place + period], times, text[tail:])
+
+
+def _alike(text: str, place: int, period: int, way: int) -> int:
+    """How many characters before `place` (way -1) or from it on (1) come again after a period."""
+    count, block = 0, _BLOCK
+    most = place if way < 0 else len(text) - period - place
+    while block and count < most:
+        block = min(block, most - count)
+        start = place + count if way > 0 else place - count - block
+        if text[start : start + block] == text[start + period : start + period + block]:
+            count += block
+        else:
+            block //= 2
+    return count
