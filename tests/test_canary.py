@@ -74,6 +74,28 @@ def test_other_vectors_warn_refuse_or_pass(bundle_copy: Path, dtype: str) -> Non
     assert quiet.encode("x").tobytes() == model.encode("x").tobytes()
 
 
+def allow(bundle: Path, mean: float) -> None:
+    """Say that INT8 has this mean cosine to torch."""
+    path = bundle / "manifest.json"
+    document = json.loads(path.read_text())
+    document["parity"]["int8"]["mean"] = mean
+    path.write_text(json.dumps(document))
+
+
+def test_strict_refuses_what_is_only_rounding(bundle_copy: Path) -> None:
+    allow(bundle_copy, 0.9994)
+    change_canaries(bundle_copy, 0.03)  # 1 - cosine 4.5e-4
+    Embedder(bundle_copy, canaries="refuse")
+    with pytest.raises(CanaryError, match=r"1 - cosine 4\.5e-04, at most 1e-04 is expected"):
+        Embedder(bundle_copy, canaries="strict")
+
+
+def test_strict_takes_what_is_nearer(bundle_copy: Path) -> None:
+    allow(bundle_copy, 0.9994)
+    change_canaries(bundle_copy, float(np.sqrt(TOLERANCE)))
+    Embedder(bundle_copy, canaries="strict")
+
+
 @pytest.mark.parametrize("which", [slice(1), slice(-1, None)], ids=["first", "last"])
 def test_one_canary_of_several_is_enough(bundle_copy: Path, which: slice) -> None:
     change_canaries(bundle_copy, 0.03, which)
@@ -89,8 +111,8 @@ def test_the_message_names_the_exporters_onnxruntime(bundle_copy: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["", "Refuse", None, True])
-def test_only_three_things_can_be_done_about_it(bundles: Path, action: Any) -> None:
-    with pytest.raises(ArgumentError, match="canaries must be warn, refuse or off"):
+def test_only_so_many_things_can_be_done_about_it(bundles: Path, action: Any) -> None:
+    with pytest.raises(ArgumentError, match="canaries must be one of warn, refuse, strict, off"):
         Embedder(bundles / "tiny-frida", canaries=action)
 
 

@@ -16,6 +16,7 @@ from edgembed import Embedder
 from edgembed.floats import to_text
 from edgembed.threads import available_threads
 from support import python
+from test_canary import allow, change_canaries
 
 MAIN = "import sys; from edgembed.cli import main; sys.exit(main())"
 UNSET: dict[str, str | None] = {"ORT_DISABLE_TELEMETRY": None}
@@ -113,6 +114,14 @@ def test_a_machine_that_computes_other_vectors(bundle_copy: Path) -> None:
     check = report(done)["int8"]
     assert check["distance"] > check["allowed"]
     assert f"onnxruntime {manifest['tools']['onnxruntime']}" in check["text"]
+
+
+def test_a_machine_that_rounds_otherwise(bundle_copy: Path) -> None:
+    allow(bundle_copy, 0.9994)
+    change_canaries(bundle_copy, 0.03)
+    done = doctor(bundle_copy, "--json")
+    assert wrong(done) == ["float32"]
+    assert "canaries='strict' refuses it" in report(done)["int8"]["text"]
 
 
 @pytest.mark.parametrize("spoil", ["absent", "no manifest", "not JSON"])

@@ -7,13 +7,18 @@ next before it is trusted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from edgembed.checks import Fields
 from edgembed.floats import from_text, to_text
 from edgembed.pooling import Float32, normalize
+
+CanaryCheck = Literal["warn", "refuse", "strict", "off"]
+"""What to do about other vectors than the exporter's: warn or raise where they are further off than
+the bundle's own tolerance, raise where they are further off than TOLERANCE, or do not look."""
+CHECKS: tuple[CanaryCheck, ...] = get_args(CanaryCheck)
 
 # Between machines a float32 vector moves by 1e-7 to 1e-6 (1 - cosine), one of INT8 with 16-bit
 # activations by 1e-8: a step of those is 256 times smaller.

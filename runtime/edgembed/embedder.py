@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from edgembed.engine import CanaryCheck, Embedding, Engine
+from edgembed.canary import CHECKS, CanaryCheck
+from edgembed.engine import Embedding, Engine
 from edgembed.errors import ArgumentError, InferenceError, TruncationWarning
 from edgembed.facts import BundleFacts
 from edgembed.forms import EncodeForms
@@ -54,15 +55,15 @@ class Embedder(BundleFacts, EncodeForms):
         """Load a bundle that edgembed-export wrote.
 
         dtype: "int8" or "float32" (default: the manifest's). threads: how many the model may use
-        (default: what affinity mask and cgroup's quota allow); one text gets as many as are worth
-        it, one if it is short or other calls are under way. canaries: what to do where this
-        machine computes other vectors than the exporter's: "warn", "refuse" or "off". public_key: a
-        file; the bundle must be signed with its private key (`edgembed sign`). copy_weights: have
-        them in this process's own memory, not in their file's, which others could write to.
-        Raises BundleError, of the kind that says what is wrong, and ArgumentError.
+        (default: what affinity mask and quota allow); a short text gets one, and so does each while
+        other calls run. canaries: "warn" or "refuse" where vectors are others than the exporter's
+        by more than sums round otherwise, "strict" to refuse 1 - cosine over 1e-4, "off".
+        public_key: a file; the bundle must be signed with its private key (`edgembed sign`).
+        copy_weights: into memory that no other process can write to. Raises BundleError, of the
+        kind that says what is wrong, and ArgumentError.
         """
-        if canaries not in ("warn", "refuse", "off"):
-            raise ArgumentError(f"canaries must be warn, refuse or off, not {canaries!r}")
+        if canaries not in CHECKS:
+            raise ArgumentError(f"canaries must be one of {', '.join(CHECKS)}, not {canaries!r}")
         self._engine = Engine(bundle, dtype, threads, public_key, copy_weights)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts

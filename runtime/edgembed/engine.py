@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgembed.background import Background
 from edgembed.batches import RUN_TOKENS, chunks, equal_lengths
 from edgembed.bundle import Bundle, release
-from edgembed.canary import tolerance
+from edgembed.canary import TOLERANCE, CanaryCheck, tolerance
 from edgembed.crew import Crew
 from edgembed.errors import (
     CanaryError,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from edgembed.session import Sessions
 
 Kept = TypeVar("Kept")
-CanaryCheck = Literal["warn", "refuse", "off"]
 
 
 class Embedding(NamedTuple):
@@ -225,7 +224,8 @@ class Engine:
         if action == "off":
             return
         parity = self.manifest.parity.get(self.dtype, {})
-        allowed, distance = tolerance(parity), self.canary_distance()
+        allowed = TOLERANCE if action == "strict" else tolerance(parity)
+        distance = self.canary_distance()
         self._sessions.release()  # the rows that the canaries' words have read
         if distance <= allowed:
             return
@@ -235,7 +235,7 @@ class Engine:
             "them with vectors from elsewhere; use dtype='float32', or the onnxruntime version "
             f"that the bundle names ({self.manifest.tools.get('onnxruntime', 'unknown')})"
         )
-        if action == "refuse":
+        if action != "warn":
             raise CanaryError(message)
         warn(message, CanaryWarning)
 

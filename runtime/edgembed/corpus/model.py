@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edgembed.canary import CanaryCheck
 from edgembed.corpus.halt import never
-from edgembed.engine import CanaryCheck, Embedding, Engine
+from edgembed.engine import Embedding, Engine
 from edgembed.errors import ArgumentError, InferenceError
 from edgembed.facts import BundleFacts
 from edgembed.outputs import EncodeOptions

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgembed.bundle import check_outside
+from edgembed.canary import CanaryCheck
 from edgembed.corpus.bar import bar
 from edgembed.corpus.model import CorpusModel, Loading, Output, shared_model
 from edgembed.corpus.places import Place
@@ -16,7 +17,6 @@ from edgembed.corpus.plan import Part, Plan, find, make
 from edgembed.corpus.settings import Settings
 from edgembed.corpus.state import MANIFEST, REFUSED, Record, State
 from edgembed.corpus.worker import Counts, Job
-from edgembed.engine import CanaryCheck
 from edgembed.errors import ArgumentError, EdgembedError
 from edgembed.outputs import check_positive
 from edgembed.threads import checked_threads

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from edgembed.engine import CanaryCheck, Embedding, Engine
+from edgembed.canary import CanaryCheck
+from edgembed.engine import Embedding, Engine
 from edgembed.errors import ArgumentError, PromptError
 from edgembed.pooling import Float32, normalize, pool
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES, Prompts
