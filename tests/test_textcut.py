@@ -236,7 +236,8 @@ def peak():
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 tokenizer = Tokenizer(Path(sys.argv[1]).read_bytes(), 512)
-for warm in ("x" * 100_000, "слово и дело " * 9000):  # what is read of a tokenizer only once
+# What is read of a tokenizer only once.
+for warm in ("x" * 100_000, "слово и дело " * 9000, " " * 100_000):
     tokenizer.encode(warm)
 text = huge(sys.argv[2], 10)
 Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here

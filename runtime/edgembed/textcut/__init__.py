@@ -47,10 +47,12 @@ class TextCut:
         """
         if len(text) <= self._size or not self._described.is_known:
             return self._tokenizer.encode(text)
-        if (found := self._certain(text, self._size)) is not None:
-            return found
+        # First, because it is soon seen whether a text repeats itself, and deciding inside of a
+        # word that does takes longest and comes to nothing.
         repeats = self._repeats if len(text) > self._size * _LARGEST_OF_PIECES else None
         if repeats and (found := repeats.encode(text)) is not None:
+            return found
+        if (found := self._certain(text, self._size)) is not None:
             return found
         stream = Shortened(text, self._runs)
         size = self._size
