@@ -103,11 +103,11 @@ LONG = st.builds(
 @given(text=LONG, end=st.integers(0, 300))
 def test_a_place_is_the_last_one_between_plain_characters(text: str, end: int) -> None:
     """By its definition, place by place; only so far back is one looked for."""
-    before, after = re.compile(f"[{PLAIN}{MARKS}]"), re.compile(f"[{PLAIN}]")
+    before, after = re.compile(f"[{PLAIN}{MARKS}]"), re.compile(f"[ \t\n\r]?[{PLAIN}]")
     places = [
         at
         for at in range(1, min(end, len(text) - 1) + 1)
-        if before.match(text[at - 1]) and after.match(text[at])
+        if before.match(text[at - 1]) and after.match(text[at : at + 2])
     ]
     assert last_place(text, end) == (places[-1] if places else None)
 
@@ -206,6 +206,10 @@ PATTERNS = {
     "private use": "\ue000",
     "accents": "h\u0301\u0302\u0303e\u0306",
     "digits": "0123456789",
+    "single letters": "a b ",
+    "a letter a line": "а\nb\n",
+    "single digits": "1 0 0 1 ",
+    "single signs": "漢 字 ",
     "base64": "".join(random.Random(0).choices("ABCDEFGHabcdefgh0123456789+/", k=100_000)),
 }
 MEGABYTES = 10

@@ -2,7 +2,8 @@
 
 Normalisers put marks and letters together and take emoji with their joiners for one. All of this
 hangs on characters of few kinds. PLAIN has none of these: each of its characters begins a new
-grapheme, joins nothing before it, and gives at least one character when it is normalised.
+grapheme, joins nothing before it, and gives at least one character when it is normalised. So does
+a single blank or line end before one of them.
 Source: Unicode's Annexes 15 (what composes with what is before it) and 29 (graphemes).
 """
 
@@ -43,7 +44,7 @@ EMOJI = (
 MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u0652\u093e-\u094c\u0e31\u0e33-\u0e3a\u0e47-\u0e4e"
 PLAIN = "!-~" + LETTERS + SIGNS + IDEOGRAPHS + EMOJI
 _PLAIN = re.compile(f"[{PLAIN}]")
-_PLACE = re.compile(f"(?<=[{PLAIN}{MARKS}])(?=[{PLAIN}])")
+_PLACE = re.compile(f"(?<=[{PLAIN}{MARKS}])(?=[ \t\n\r]?[{PLAIN}])")
 # How far back one is looked for; farther than a text of any language needs.
 _BACK = 4096
 
@@ -52,7 +53,9 @@ def last_place(text: str, end: int) -> int | None:
     """The last place in text[:end + 1], whose ends are none."""
     end = min(end, len(text) - 1)
     for start in (end - 64, end - _BACK):
-        places = [match.start() for match in _PLACE.finditer(text, max(1, start), end + 1)]
+        # A place is told by the two characters behind it at most.
+        found = _PLACE.finditer(text, max(1, start), end + 2)
+        places = [match.start() for match in found if match.start() <= end]
         if places:
             return places[-1]
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from array import array
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from edgembed.textcut.bestpath import Scores, Word, borders
@@ -18,6 +19,7 @@ from edgembed.textcut.places import last_place
 
 _LONGEST = 1024  # characters of what is repeated, of what follows, and of what is before, a few
 _BLOCK = 65_536
+_TRIED = 8
 
 
 class _Parts(NamedTuple):
@@ -44,16 +46,28 @@ class Repeats:
         path = borders(word, self._scores, self._max_tokens + 2)
         if path is None:
             return None
-        before, unit = len(word.start), len(word.unit)
-        # The head must end where the original text can be cut as well.
-        ends = [end for end in path.ends if end >= before and (end - before) % unit == 0]
-        if not ends:
+        for end in _likely(path.ends, parts, word):
+            if (head := self._head(parts, word, end)) is None:
+                continue
+            encoding = self._described.tokenizer.encode(head)
+            # All that is behind the head may be one unknown token, with the head's last.
+            unknown = is_last and path.last_known < end
+            return encoding if encoding.overflowing or unknown else None
+        return None
+
+    def _head(self, parts: _Parts, word: Word, end: int) -> str | None:
+        """The head of the text that ends with the word's first `end` characters, if one does."""
+        times, rest = divmod(end - len(word.start), len(word.unit))
+        head = parts.start + parts.unit * times
+        if not rest:
+            return head
+        going_on = head + parts.unit * 2
+        if last_place(going_on, len(head) + rest) != len(head) + rest:
             return None
-        head = parts.start + parts.unit * ((ends[0] - before) // unit)
-        encoding = self._described.tokenizer.encode(head)
-        # All that is behind the head may be one unknown token, with the head's last.
-        unknown = is_last and path.last_known < ends[0]
-        return encoding if encoding.overflowing or unknown else None
+        head = going_on[: len(head) + rest]
+        # Some characters of the unit may be two of the word's, and others none.
+        wanted = word.start + word.unit * times + word.unit[:rest]
+        return head if self._described.words(head)[-1] == wanted else None
 
     @cached_property
     def _scores(self) -> Scores:
@@ -84,6 +98,14 @@ class Repeats:
         ):
             return None
         return Word(first, normal, times, end), not rest
+
+
+def _likely(ends: list[int], parts: _Parts, word: Word) -> list[int]:
+    """Those of the ends at which the text itself may be cut, not too many."""
+    alike = len(word.unit) == len(parts.unit)
+    behind = (end for end in ends if end >= len(word.start))
+    likely = (end for end in behind if alike or (end - len(word.start)) % len(word.unit) == 0)
+    return list(islice(likely, _TRIED))
 
 
 def _parts(text: str) -> _Parts | None:
