@@ -160,6 +160,7 @@ def vocabulary(*pieces: str) -> list[tuple[str, float]]:
     [
         (["a", "aa", "aab"], "a" * 9000 + "b"),  # the last piece reaches back into what is left out
         (["a"], "aaa" + "b" * 9000),  # all that is behind is one unknown token
+        (["a"], "စကား" * 3000),  # the same, where few of its ends are places
         (["a"], "b" * 9000 + "a"),  # one unknown token, and a known one behind it
         (["a"], "b" * 9000 + " a"),  # or another word
     ],

@@ -135,7 +135,7 @@ def made_up(generator: random.Random) -> str:
     """A text of a few hundred characters: runs, words without end, hard pieces, changing ends."""
     letters = generator.choice(
         ["ab", "abcdefgh", "абвгд", "漢字東京", "x.", "a ", "कखग", "😀😁", "e\u0301", "いろは、。",
-         "…—", "─│ ", "தமிழ்", "カタナー・", "＝≠!", "ﷺ\u00a8"]
+         "…—", "─│ ", "1\n я\t", "தமிழ்", "カタナー・", "＝≠!", "ﷺ\u00a8"]
     )  # fmt: skip
 
     def piece() -> str:
@@ -261,8 +261,8 @@ def test_ten_megabytes_take_little(bundles: Path, amount: Amount, figure: Figure
 def test_ten_megabytes_take_little_of_real_models(
     shared: Path, name: str, amount: Amount, figure: Figure
 ) -> None:
-    few = ("Chinese", "one letter")
-    check_little(shared / "models" / name, few[: amount(2, 0)] or tuple(PATTERNS), figure)
+    few = ("Chinese", "one letter", "Burmese")
+    check_little(shared / "models" / name, few[: amount(3, 0)] or tuple(PATTERNS), figure)
 
 
 def check_little(folder: Path, patterns: tuple[str, ...], figure: Figure) -> None:

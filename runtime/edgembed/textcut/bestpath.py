@@ -40,6 +40,10 @@ class Word:
     times: int
     tail: str
 
+    def first(self, count: int) -> str:
+        """Its first characters, so many, which are before its tail."""
+        return (self.start + self.unit * (count // len(self.unit) + 1))[:count]
+
 
 class Borders(NamedTuple):
     """Where the first pieces of a word end, in characters, last one first.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
 from edgembed.textcut.bestpath import Scores, Word, borders
 from edgembed.textcut.described import Described
-from edgembed.textcut.places import last_place
+from edgembed.textcut.places import is_place, last_place
 
 _LONGEST = 1024  # characters of what is repeated, of what follows, and of what is before, a few
 _BLOCK = 65_536
@@ -46,28 +47,14 @@ class Repeats:
         path = borders(word, self._scores, self._max_tokens + 2)
         if path is None:
             return None
-        for end in _likely(path.ends, parts, word):
-            if (head := self._head(parts, word, end)) is None:
+        for end, head in islice(_heads(parts, word, path.ends), _TRIED):
+            if self._described.words(head)[-1] != word.first(end):
                 continue
             encoding = self._described.tokenizer.encode(head)
             # All that is behind the head may be one unknown token, with the head's last.
             unknown = is_last and path.last_known < end
             return encoding if encoding.overflowing or unknown else None
         return None
-
-    def _head(self, parts: _Parts, word: Word, end: int) -> str | None:
-        """The head of the text that ends with the word's first `end` characters, if one does."""
-        times, rest = divmod(end - len(word.start), len(word.unit))
-        head = parts.start + parts.unit * times
-        if not rest:
-            return head
-        going_on = head + parts.unit * 2
-        if last_place(going_on, len(head) + rest) != len(head) + rest:
-            return None
-        head = going_on[: len(head) + rest]
-        # Some characters of the unit may be two of the word's, and others none.
-        wanted = word.start + word.unit * times + word.unit[:rest]
-        return head if self._described.words(head)[-1] == wanted else None
 
     @cached_property
     def _scores(self) -> Scores:
@@ -100,12 +87,18 @@ class Repeats:
         return Word(first, normal, times, end), not rest
 
 
-def _likely(ends: list[int], parts: _Parts, word: Word) -> list[int]:
-    """Those of the ends at which the text itself may be cut, not too many."""
-    alike = len(word.unit) == len(parts.unit)
-    behind = (end for end in ends if end >= len(word.start))
-    likely = (end for end in behind if alike or (end - len(word.start)) % len(word.unit) == 0)
-    return list(islice(likely, _TRIED))
+def _heads(parts: _Parts, word: Word, ends: list[int]) -> Iterator[tuple[int, str]]:
+    """Heads of the text that seem to end where the word has these ends, and may be cut there."""
+    for end in ends:
+        times, rest = divmod(end - len(word.start), len(word.unit))
+        # Characters of the unit may be several of the word's, or none.
+        if times < 0 or (rest and len(word.unit) != len(parts.unit)):
+            continue
+        head = parts.start + parts.unit * times
+        cut = len(head) + rest
+        going_on = head + parts.unit * 2
+        if not rest or is_place(going_on, cut):
+            yield end, going_on[:cut]
 
 
 def _parts(text: str) -> _Parts | None:
