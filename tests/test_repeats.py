@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, pre_tokenizers
+from tokenizers import AddedToken, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers.models import Unigram
 
@@ -171,6 +171,18 @@ def test_ends(pieces: list[str], text: str) -> None:
     found = Repeats(Described(case.tokenizer()), 8).encode(text)
     assert found is None or found.ids == whole.ids
     assert (found is None) == (text in ("b" * 9000 + "a", "b" * 9000 + " a"))
+
+
+def test_characters_that_are_two_or_none_of_the_word() -> None:
+    """The unit is as long as what it is normalised to, but ends elsewhere inside."""
+    scores = {"f": -0.5, "i": -9.0, "fi": -2.0, "if": -1.9, "iz": -0.1, "z": -9.0}
+    text = "ﬁq" * 5000 + "z"
+    case = Case([("<unk>", 0.0), *scores.items()], text, 8)
+    tokenizer = case.tokenizer()
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("q", "")])
+    assert tokenizer.encode(text).tokens[1:4] == ["f", "if", "if"]
+    assert tokenizer.encode("ﬁq" * 10).tokens[1:4] == ["fi", "fi", "fi"]
+    assert Repeats(Described(tokenizer), 8).encode(text) is None
 
 
 def test_an_added_token_in_it_is_not_a_word() -> None:

@@ -49,11 +49,6 @@ _PLACE = re.compile(f"(?<=[{PLAIN}{MARKS}])(?=[ \t\n\r]?[{PLAIN}])")
 _BACK = 4096
 
 
-def is_place(text: str, at: int) -> bool:
-    """Whether text[at:] begins at a place."""
-    return _PLACE.match(text, at) is not None
-
-
 def last_place(text: str, end: int) -> int | None:
     """The last place in text[:end + 1], whose ends are none."""
     end = min(end, len(text) - 1)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from edgembed.textcut.bestpath import Scores, Word, borders
 from edgembed.textcut.described import Described
-from edgembed.textcut.places import is_place, last_place
+from edgembed.textcut.places import last_place
 
 _LONGEST = 1024  # characters of what is repeated, of what follows, and of what is before, a few
 _BLOCK = 65_536
@@ -79,26 +79,20 @@ class Repeats:
         twice = words(start + unit * 2 + tail)[len(others) :]
         end = twice[0][len(first + normal * 2) :] if twice else ""
         rest = twice[1:]
-        if not normal or any(
-            words(start + unit * n + tail) != [*others, first + normal * n + end, *rest]
-            for n in (2, 3)
-        ):
+        # Mostly it is a sentence, of several words, that comes again and again: that is seen here.
+        thrice = [*others, first + normal * 3 + end, *rest]
+        if not normal or words(start + unit * 3 + tail) != thrice:
             return None
         return Word(first, normal, times, end), not rest
 
 
 def _heads(parts: _Parts, word: Word, ends: list[int]) -> Iterator[tuple[int, str]]:
-    """Heads of the text that seem to end where the word has these ends, and may be cut there."""
+    """Heads of the text that seem to end where the word has these ends."""
     for end in ends:
         times, rest = divmod(end - len(word.start), len(word.unit))
         # Characters of the unit may be several of the word's, or none.
-        if times < 0 or (rest and len(word.unit) != len(parts.unit)):
-            continue
-        head = parts.start + parts.unit * times
-        cut = len(head) + rest
-        going_on = head + parts.unit * 2
-        if not rest or is_place(going_on, cut):
-            yield end, going_on[:cut]
+        if times >= 0 and (not rest or len(word.unit) == len(parts.unit)):
+            yield end, parts.start + parts.unit * times + parts.unit[:rest]
 
 
 def _parts(text: str) -> _Parts | None:
