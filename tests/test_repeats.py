@@ -185,6 +185,12 @@ def test_characters_that_are_two_or_none_of_the_word() -> None:
     assert Repeats(Described(tokenizer), 8).encode(text) is None
 
 
+def test_what_only_parts_words_is_no_word() -> None:
+    tokenizer = Case(vocabulary("a", "b"), "", 8).tokenizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("-")
+    assert Repeats(Described(tokenizer), 8).encode("-" * 9000) is None
+
+
 def test_an_added_token_in_it_is_not_a_word() -> None:
     tokenizer = Case(vocabulary("a", "b"), "", 8).tokenizer()
     tokenizer.add_tokens([AddedToken("bab")])

@@ -74,7 +74,9 @@ class Repeats:
         if any(token in start + unit * 3 + tail for token in self._described.added):
             return None
         words = self._described.words
-        *others, first = words(start)
+        if not (before := words(start)):  # all of it only parts words
+            return None
+        *others, first = before
         normal = words(start + unit)[-1][len(first) :]
         twice = words(start + unit * 2 + tail)[len(others) :]
         end = twice[0][len(first + normal * 2) :] if twice else ""
