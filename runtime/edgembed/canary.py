@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from edgembed.checks import Fields
+from edgembed.errors import ArgumentError
 from edgembed.floats import from_text, to_text
 from edgembed.pooling import Float32, normalize
 
 CanaryCheck = Literal["warn", "refuse", "strict", "off"]
 """What to do about other vectors than the exporter's: warn or raise where they are further off than
 the bundle's own tolerance, raise where they are further off than TOLERANCE, or do not look."""
-CHECKS: tuple[CanaryCheck, ...] = get_args(CanaryCheck)
 
 # Between machines a float32 vector moves by 1e-7 to 1e-6 (1 - cosine), one of INT8 with 16-bit
 # activations by 1e-8: a step of those is 256 times smaller.
@@ -38,6 +38,14 @@ def tolerance(parity: Mapping[str, Any]) -> float:
     if "mean" not in parity or parity.get("activation_bits", 8) > 8:
         return TOLERANCE
     return max(TOLERANCE, 2 * (1 - float(parity["mean"])))
+
+
+def allowed(check: CanaryCheck, parity: Mapping[str, Any]) -> float:
+    """How far a canary may be under a way to check; ArgumentError where there is no such way."""
+    if check not in get_args(CanaryCheck):
+        ways = ", ".join(get_args(CanaryCheck))
+        raise ArgumentError(f"canaries must be one of {ways}, not {check!r}")
+    return TOLERANCE if check == "strict" else tolerance(parity)
 
 
 class Canary(NamedTuple):

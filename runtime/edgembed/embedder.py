@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from edgembed.canary import CHECKS, CanaryCheck
+from edgembed.canary import CanaryCheck
 from edgembed.engine import Embedding, Engine
-from edgembed.errors import ArgumentError, InferenceError, TruncationWarning
+from edgembed.errors import InferenceError, TruncationWarning
 from edgembed.facts import BundleFacts
 from edgembed.forms import EncodeForms
 from edgembed.log import logger, shows_info
@@ -62,8 +62,6 @@ class Embedder(BundleFacts, EncodeForms):
         copy_weights: into memory that no other process can write to. Raises BundleError, of the
         kind that says what is wrong, and ArgumentError.
         """
-        if canaries not in CHECKS:
-            raise ArgumentError(f"canaries must be one of {', '.join(CHECKS)}, not {canaries!r}")
         self._engine = Engine(bundle, dtype, threads, public_key, copy_weights)
         self._manifest = self._engine.manifest
         self._prompts = self._manifest.prompts

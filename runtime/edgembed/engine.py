@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgembed.background import Background
 from edgembed.batches import RUN_TOKENS, chunks, equal_lengths
 from edgembed.bundle import Bundle, release
-from edgembed.canary import TOLERANCE, CanaryCheck, tolerance
+from edgembed.canary import CanaryCheck, allowed
 from edgembed.crew import Crew
 from edgembed.errors import (
     CanaryError,
@@ -223,15 +223,14 @@ class Engine:
         """Warn of, or refuse, a machine whose kernels give other vectors than the exporter's."""
         if action == "off":
             return
-        parity = self.manifest.parity.get(self.dtype, {})
-        allowed = TOLERANCE if action == "strict" else tolerance(parity)
+        most = allowed(action, self.manifest.parity.get(self.dtype, {}))
         distance = self.canary_distance()
         self._sessions.release()  # the rows that the canaries' words have read
-        if distance <= allowed:
+        if distance <= most:
             return
         message = (
             f"this machine computes other {self.dtype} vectors than the one that exported the "
-            f"bundle (1 - cosine {distance:.1e}, at most {allowed:.0e} is expected): do not mix "
+            f"bundle (1 - cosine {distance:.1e}, at most {most:.0e} is expected): do not mix "
             "them with vectors from elsewhere; use dtype='float32', or the onnxruntime version "
             f"that the bundle names ({self.manifest.tools.get('onnxruntime', 'unknown')})"
         )

@@ -18,13 +18,15 @@ when the first long text comes.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgembed.textcut.described import Described
 from edgembed.textcut.longword import LongWord
 from edgembed.textcut.places import last_place, steady_end
-from edgembed.textcut.repeats import Repeats
 from edgembed.textcut.runs import Shortened, runs_of
+
+if TYPE_CHECKING:
+    from edgembed.textcut.repeats import Repeats
 
 # Characters a token: most English and Russian prose has fewer, so that one head is mostly enough.
 _CHARACTERS_PER_TOKEN = 6
@@ -80,7 +82,11 @@ class TextCut:
 
     @cached_property
     def _repeats(self) -> Repeats | None:
-        return Repeats(self._described, self._max_tokens) if self._described.is_unigram else None
+        if not self._described.is_unigram:
+            return None
+        from edgembed.textcut.repeats import Repeats  # for few texts, and not for the first vector
+
+        return Repeats(self._described, self._max_tokens)
 
     def _certain(self, text: str, size: int) -> Any:
         """The encoding of a head of text, or None where the whole text might begin otherwise."""

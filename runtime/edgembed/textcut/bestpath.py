@@ -31,9 +31,8 @@ class Scores:
     longest: int  # characters of the longest piece
 
 
-@dataclass(frozen=True)
-class Word:
-    """start + unit * times + tail."""
+class Repeated(NamedTuple):
+    """A text or a word: start + unit * times + tail."""
 
     start: str
     unit: str
@@ -70,7 +69,7 @@ class _Leap(NamedTuple):
     times: int
 
 
-def borders(word: Word, scores: Scores, pieces: int) -> Borders | None:
+def borders(word: Repeated, scores: Scores, pieces: int) -> Borders | None:
     """Those of the whole word's first pieces, so many at least; None if that takes too long."""
     path = _Path(word, scores)
     until = len(word.start) + pieces * path.reach
@@ -84,7 +83,7 @@ def borders(word: Word, scores: Scores, pieces: int) -> Borders | None:
 class _Path:
     """Sums and ways back by character, without what was leapt over."""
 
-    def __init__(self, word: Word, scores: Scores) -> None:
+    def __init__(self, word: Repeated, scores: Scores) -> None:
         self._scores, self._word = scores, word
         self._sums, self._taken = [0.0], [_Way(0, 0.0, False)]
         self._leaps: list[_Leap] = []
@@ -157,7 +156,7 @@ class _Path:
         limit = 2.0 ** math.frexp(window[-1])[1]
         before = seen.setdefault(tuple(one - window[-1] for one in window), here)
         since = sums[before - self.reach : here + 1]
-        if not -limit < min(since) <= max(since) <= -limit / 2:
+        if max(since) > -limit / 2:
             seen.clear()
             return 0
         moved, period = sums[here] - sums[before], here - before

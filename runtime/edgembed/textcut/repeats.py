@@ -12,24 +12,16 @@ from array import array
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from edgembed.textcut.bestpath import Scores, Word, borders
+from edgembed.textcut.bestpath import Repeated, Scores, borders
 from edgembed.textcut.described import Described
 from edgembed.textcut.places import last_place
 
-_LONGEST = 1024  # characters of what is repeated, of what follows, and of what is before, a few
+# Characters of what is repeated; twice as many may follow, four times as many be before.
+_LONGEST = 1024
 _BLOCK = 65_536
 _TRIED = 8
-
-
-class _Parts(NamedTuple):
-    """A text: start + unit * times + tail."""
-
-    start: str
-    unit: str
-    times: int
-    tail: str
 
 
 class Repeats:
@@ -68,7 +60,7 @@ class Repeats:
         longest, _ = self._described.vocabulary
         return Scores(of, min(scores), longest)
 
-    def _word(self, parts: _Parts) -> tuple[Word, bool] | None:
+    def _word(self, parts: Repeated) -> tuple[Repeated, bool] | None:
         """The word that repeats itself, as the model sees it, and whether it is the last one."""
         start, unit, times, tail = parts
         if any(token in start + unit * 3 + tail for token in self._described.added):
@@ -85,19 +77,19 @@ class Repeats:
         thrice = [*others, first + normal * 3 + end, *rest]
         if not normal or words(start + unit * 3 + tail) != thrice:
             return None
-        return Word(first, normal, times, end), not rest
+        return Repeated(first, normal, times, end), not rest
 
 
-def _heads(parts: _Parts, word: Word, ends: list[int]) -> Iterator[tuple[int, str]]:
+def _heads(parts: Repeated, word: Repeated, ends: list[int]) -> Iterator[tuple[int, str]]:
     """Heads of the text that seem to end where the word has these ends."""
     for end in ends:
         times, rest = divmod(end - len(word.start), len(word.unit))
         # Characters of the unit may be several of the word's, or none.
         if times >= 0 and (not rest or len(word.unit) == len(parts.unit)):
-            yield end, parts.start + parts.unit * times + parts.unit[:rest]
+            yield end, parts.first(len(parts.start) + times * len(parts.unit) + rest)
 
 
-def _parts(text: str) -> _Parts | None:
+def _parts(text: str) -> Repeated | None:
     """What a text repeats from near its beginning to near its end; None if it does not."""
     middle = len(text) // 2
     sample = text[middle : middle + _LONGEST]
@@ -113,7 +105,7 @@ def _parts(text: str) -> _Parts | None:
     tail = place + times * period
     if len(text) - tail > 2 * _LONGEST:
         return None
-    return _Parts(text[:place], text[place : place + period], times, text[tail:])
+    return Repeated(text[:place], text[place : place + period], times, text[tail:])
 
 
 def _alike(text: str, place: int, period: int, way: int) -> int:
