@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edgembed import Embedder
-from edgembed.pooling import normalize, pool
+from edgembed.pooling import norm, normalize, pool, unit
 from support import Answers
 
 TOKENS = arrays(
@@ -72,6 +73,22 @@ def test_normalised_rows_have_norm_one_or_zero(vectors: npt.NDArray[np.float32])
 
 def test_a_zero_vector_stays_zero() -> None:
     assert not normalize(np.zeros((2, 3), np.float32)).any()
+
+
+@given(TOKENS)
+def test_one_vector_is_scaled_as_many_are(tokens: npt.NDArray[np.float32]) -> None:
+    for vector in tokens:
+        np.testing.assert_array_equal(unit(vector, norm(vector)), normalize(vector))
+
+
+@given(TOKENS, st.sampled_from([np.nan, np.inf, -np.inf]), st.data())
+def test_a_norm_tells_of_a_number_that_is_not_finite(
+    tokens: npt.NDArray[np.float32], number: float, data: st.DataObject
+) -> None:
+    vector = tokens[0].copy()
+    assert math.isfinite(norm(vector))
+    vector[data.draw(st.integers(0, len(vector) - 1))] = number
+    assert not math.isfinite(norm(vector))
 
 
 @pytest.mark.parametrize("name", ["tiny-frida", "tiny-cls", "tiny-xlmr", "minilm"])

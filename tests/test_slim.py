@@ -173,8 +173,10 @@ def test_check_finds_a_missing_file(spoilt: Path, bundles: Path) -> None:
 def test_check_finds_other_vectors(spoilt: Path, bundles: Path) -> None:
     pooling = spoilt / "edgembed" / "pooling.py"
     source = pooling.read_text()
-    assert "def normalize" in source
-    pooling.write_text(source + "\n_own = normalize\ndef normalize(v): return _own(v) * 1.5\n")
+    assert "def unit" in source
+    pooling.write_text(
+        source + "\n_own = unit\ndef unit(v, length): return _own(v, length) * 1.5\n"
+    )
     with pytest.raises(EdgembedError, match="other vectors"):
         check(spoilt, bundles / "tiny-frida")
 

@@ -31,7 +31,7 @@ from edgembed.errors import (
 from edgembed.files import Content, stamp, was_written_to
 from edgembed.manifest import Weights
 from edgembed.parallel import tokens_worth
-from edgembed.pooling import Float32, normalize, pool
+from edgembed.pooling import Float32, norm, pool, unit
 from edgembed.threads import checked_threads
 from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
@@ -191,15 +191,16 @@ class Engine:
                 f"the model gave {vector.size} numbers instead of {self.manifest.dimension}: "
                 "check the bundle with  edgembed info --verify"
             )
+        length = norm(vector)
         # A mean over all tokens shows the one that is no number; other pooling may leave it out.
         leaves_out = skip or self.manifest.pooling != "mean"
-        if not np.isfinite(vector).all() or (leaves_out and not np.isfinite(hidden).all()):
+        if not math.isfinite(length) or (leaves_out and not np.isfinite(hidden).all()):
             raise InferenceError(
                 f"the model gave NaN or infinity for a text of {len(tokens.ids)} tokens; no vector "
                 "is returned: check the bundle with  edgembed info --verify"
             )
         if self.manifest.normalize:
-            vector = normalize(vector)
+            vector = unit(vector, length)
         return Embedding(tokens.ids, tokens.truncated, hidden, vector)
 
     def skipped_tokens(self, prompt: str) -> int:

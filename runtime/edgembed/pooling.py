@@ -7,6 +7,7 @@ shape alone: one text gives one vector on any number of threads.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,22 @@ def pool(token_embeddings: Float32, mode: PoolingMode, skip: int = 0) -> Float32
         return first
     mean: Float32 = np.add.reduce(rows, axis=0) / np.float32(max(len(rows), 1))
     return mean
+
+
+def norm(vector: Float32) -> float:
+    """The L2 norm of one vector, (dim,) float32, as normalize rounds it.
+
+    NaN or infinity where one of its numbers is, or where the norm is too large for float32. So
+    one number tells whether all are finite: around a short text's run, with cold caches, each
+    function of numpy that is called for the first time takes longer than its work.
+    """
+    return math.sqrt(np.add.reduce(vector * vector))
+
+
+def unit(vector: Float32, length: float) -> Float32:
+    """The vector, (dim,) float32, scaled to norm 1, given its norm; the bits are normalize's."""
+    scaled: Float32 = vector / np.float32(max(length, _EPSILON))
+    return scaled
 
 
 def normalize(vectors: Float32) -> Float32:
