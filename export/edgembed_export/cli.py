@@ -79,9 +79,9 @@ def _add_accuracy(top: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     top.add_argument(
         "--activation-bits", choices=ACTIVATION_BITS, default="auto",
-        help="of INT8's activations: 8 is fastest; 16 is about three times closer to torch, as "
-        "slow as float32 and as small as INT8; auto is 8, and 16 for a model that is out of "
-        "bounds with 8 (default: %(default)s)",
+        help="of INT8's activations: 8 is fastest; 16 is about three times closer to torch, half "
+        "as fast and as small as 8; auto is 8, and 16 for a model that is out of bounds with 8 "
+        "(default: %(default)s)",
     )  # fmt: skip
 
 

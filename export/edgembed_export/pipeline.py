@@ -86,7 +86,7 @@ class Result:
                 f"p1 {parity['p1']:.6f}, min {parity['min']:.6f} ({parity['count']} texts)"
             )
         if self.activation_bits > 8:
-            lines.append(f"  int8 has {self.activation_bits}-bit activations: as slow as float32")
+            lines.append(f"  int8 has {self.activation_bits}-bit activations: half as fast as 8")
         if plain := left(self.graph):
             lines.append(f"  left as optimum exported it: {plain} (correct, but not the leanest)")
         memory = f"{self.peak_memory_bytes / 2**20:.0f} MiB"
