@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -391,6 +391,14 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(
     assert after != before
 
 
+def nothing_is_overwritten(folder: Path, arguments: Sequence[str | Path], said: bytes) -> None:
+    before = tree(folder)
+    done = python(*arguments, "--overwrite")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert tree(folder) == before
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_pack_did_not_make_is_never_replaced(
     bundles: Path, tmp_path: Path, packages: Path, target: str
@@ -399,13 +407,9 @@ def test_what_pack_did_not_make_is_never_replaced(
     taken = out / "tiny_cls-1.0.0-py3-none-any.whl" if target == "wheel" else out
     (taken / "mine").mkdir(parents=True)
     (taken / "mine" / "thesis.txt").write_text("mine")
-    before = tree(tmp_path)
     arguments = command(bundles / "tiny-cls", out, target, packages)
     name = ["--name", "tiny_cls"] if target == "wheel" else []
-    done = python(*arguments, "--overwrite", *name)
-    assert done.returncode == 2
-    assert b"not overwritten" in done.stderr
-    assert tree(tmp_path) == before
+    nothing_is_overwritten(tmp_path, [*arguments, *name], b"not overwritten")
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -419,12 +423,9 @@ def test_a_file_of_the_same_name_is_never_replaced(
         path.parent.mkdir(exist_ok=True)
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("thesis.txt", "mine")
-    before = tree(tmp_path)
+    arguments = command(bundles / "tiny-cls", out, target, packages)
     name = ["--name", "own"] if target == "wheel" else []
-    done = python(*command(bundles / "tiny-cls", out, target, packages), "--overwrite", *name)
-    assert done.returncode == 2
-    assert b"not overwritten" in done.stderr
-    assert tree(tmp_path) == before
+    nothing_is_overwritten(tmp_path, [*arguments, *name], b"not overwritten")
 
 
 def test_what_was_put_beside_a_layer_is_not_lost(
@@ -433,11 +434,7 @@ def test_what_was_put_beside_a_layer_is_not_lost(
     arguments = command(bundles / "tiny-cls", tmp_path / "out", "lambda", packages)
     assert python(*arguments).returncode == 0
     (tmp_path / "out" / "template.yaml").write_text("mine")
-    before = tree(tmp_path)
-    done = python(*arguments, "--overwrite")
-    assert done.returncode == 2
-    assert b"holds more" in done.stderr
-    assert tree(tmp_path) == before
+    nothing_is_overwritten(tmp_path, arguments, b"holds more")
 
 
 @pytest.mark.parametrize("target", TARGETS)

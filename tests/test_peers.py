@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,3 +75,15 @@ def test_a_peer_that_cannot_start_is_noted_and_left_out(measure: Any, launch: An
     with measure.running([launch], "a", failures) as workers:
         assert workers == {}
     assert "no bundle" in failures["edgembed-int8"]
+
+
+def test_no_peer_comes_after_the_same_one_each_time(measure: Any) -> None:
+    peers = {str(number): number for number in range(6)}
+    seen = [name for name, _ in measure.turns(peers, rounds=60, threads=1)]
+    rounds = [seen[start : start + 6] for start in range(0, 360, 6)]
+    assert all(sorted(one) == sorted(peers) for one in rounds)
+    after: dict[str, set[str]] = {name: set() for name in peers}
+    for one, other in pairwise(seen):
+        after[other].add(one)
+    assert all(len(before - {name}) == 5 for name, before in after.items())
+    assert seen == [name for name, _ in measure.turns(peers, rounds=60, threads=1)]

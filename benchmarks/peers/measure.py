@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from random import Random
 from statistics import median
 from time import sleep
 from typing import Any
@@ -38,11 +39,15 @@ def running(
 
 
 def turns(workers: Workers, rounds: int, threads: int) -> Iterator[tuple[str, Worker]]:
-    """Every worker once a round, each round beginning with another one."""
-    names = list(workers)
-    for number in range(rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
+    """Every worker once a round, in an order of chance.
+
+    None comes after the same one each time: what that one leaves behind in the caches, or still
+    does, would be counted against it in every round, and no median would show it.
+    """
+    names, order = list(workers), Random(0)
+    for _ in range(rounds):
+        order.shuffle(names)
+        for name in names:
             if threads > 1:
                 sleep(_SETTLE)
             yield name, workers[name]
@@ -92,12 +97,11 @@ def throughput(
     log(f"best batch sizes: {best}")
     walls: dict[str, list[float]] = {name: [] for name in workers}
     cpus: dict[str, list[float]] = {name: [] for name in workers}
-    for number in range(passes * len(chunks)):
-        chunk = chunks[number % len(chunks)]
-        for name, worker in turns(workers, 1, threads):
-            turn = worker.time([chunk], int(best[name]), repeats=1, warmup=0)
-            walls[name].append(turn["wall"][0] / len(chunk))
-            cpus[name].append(turn["cpu"][0] / len(chunk))
+    for number, (name, worker) in enumerate(turns(workers, passes * len(chunks), threads)):
+        chunk = chunks[number // len(workers) % len(chunks)]
+        turn = worker.time([chunk], int(best[name]), repeats=1, warmup=0)
+        walls[name].append(turn["wall"][0] / len(chunk))
+        cpus[name].append(turn["cpu"][0] / len(chunk))
     return {
         name: {
             "best_batch": int(best[name]),
