@@ -38,9 +38,9 @@ def pool(token_embeddings: Float32, mode: PoolingMode, skip: int = 0) -> Float32
 
 
 def norm(vector: Float32) -> float:
-    """The L2 norm of one vector, (dim,) float32, as normalize rounds it.
+    """The L2 norm of one vector, (dim,) float32: the root of a float32 sum, as in normalize.
 
-    NaN or infinity where one of its numbers is, or where the norm is too large for float32. So
+    NaN or infinity where one of its numbers is, or where the sum is too large for float32. So
     one number tells whether all are finite: around a short text's run, with cold caches, each
     function of numpy that is called for the first time takes longer than its work.
     """
