@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from edgembed_export.corpus import read_texts
 from edgembed_export.finish import finish
 from edgembed_export.gate import Gate
 from edgembed_export.graph import rewrite
+from edgembed_export.graph.bylength import attention_by_length
+from edgembed_export.graph.report import operators
 from edgembed_export.hub import locate
 from edgembed_export.int8.calibrate import calibrate, legible
 from edgembed_export.int8.quantize import quantize
@@ -112,11 +114,11 @@ def export(request: Request) -> Result:
         with steps.step("convert (optimum)"):
             plain = ir.load(convert(checkpoint.transformer, folder / ".convert"))
         with steps.step("rewrite (lean graph)"):
-            graphs, made = _rewrite(plain, checkpoint)
+            graphs, by_length, made = _rewrite(plain, checkpoint)
         with steps.step("quantize"):
             ids = _calibration_ids(reference, checkpoint, calibration)
             for dtype in request.dtypes:
-                own = graphs
+                own: Graphs = {**graphs, "graph": by_length}
                 if dtype == "int8":
                     own, made["int8"] = _quantize(graphs, ids)
                 write_weights(folder, dtype, own)
@@ -134,13 +136,18 @@ def export(request: Request) -> Result:
     return _result(request, checkpoint, manifest, made, time.perf_counter() - start)
 
 
-def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> tuple[Graphs, Made]:
-    """Both lean graphs, and what was done to each, as parity.json has it."""
+def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> tuple[Graphs, ir.Model, Made]:
+    """Both lean graphs; the maskless one as float32 runs it; what was done, as parity.json has it.
+
+    INT8 does not choose its attention by length yet: every one of its vectors would be another.
+    """
     config = dict(checkpoint.config)
     maskless, report = rewrite(plain, config, mask=False)
     masked, masked_report = rewrite(plain, config, mask=True)
+    by_length = attention_by_length(maskless)
+    report = replace(report, operators=operators(by_length))
     made = {"graph": {"maskless": report.to_dict(), "masked": masked_report.to_dict()}}
-    return {"graph": maskless, "masked_graph": masked}, made
+    return {"graph": maskless, "masked_graph": masked}, by_length, made
 
 
 def _calibration_ids(

@@ -1,8 +1,9 @@
 """Looking into an ONNX graph before onnxruntime does.
 
 A graph is a program. Here it must be one that edgembed-export could have written: operators of a
-list, nothing nested, weights where the manifest says, in the types and shapes that it says. The
-list has no operator that reads a file, loops, calls out, or is random, so a graph that passes ends.
+list, nothing nested but a choice between two nodes of attention, weights where the manifest says,
+in the types and shapes that it says. The list has no operator that reads a file, loops, calls out,
+or is random, so a graph that passes ends.
 Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from edgembed import tensors
 from edgembed.errors import UnsafeArtifactError
-from edgembed.operators import OPERATORS, SHAPE_INPUTS
+from edgembed.operators import BRANCHES, CHOICE, CHOSEN, OPERATORS, SHAPE_INPUTS
 from edgembed.tensors import Inside, Place
 from edgembed.wire import (
     BYTES,
@@ -33,14 +34,20 @@ _MOST_USES = 4  # of one large weight: each node that takes it may keep a packed
 _MODEL = {1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES}
 _GRAPH, _OPSET = 7, 8
 _MODEL_REPEATED = {_OPSET, 14}  # and metadata_props
-_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT = 1, 2, 5, 11, 12
 _GRAPH_SKIPPED = {2, 10, 13, 16}  # name, doc_string, value_info, metadata_props
 _NODE_INPUT, _OP_TYPE, _ATTRIBUTE, _DOMAIN = 1, 4, 5, 7
 _NODE_SKIPPED = {2, 3, 6, 9}  # output, name, doc_string, metadata_props
 # name, doc_string, type, f, i, s, t; floats, ints and strings are repeated. No graph, no type.
+# A choice's attribute is a name, a type and a graph, which is a name, a node and an output.
 _ATTRIBUTE_KINDS = {1: BYTES, 13: BYTES, 20: VARINT, 2: FIXED32, 3: VARINT, 4: BYTES, 5: BYTES}
 _ATTRIBUTE_REPEATED = {7, 8, 9}
+_BRANCH_KINDS, _BRANCH_GRAPH_KINDS = {1: BYTES, 20: VARINT, 6: BYTES}, (_NODE, _NAME, _OUTPUT)
+_GRAPH_TYPE, _FLOAT = 5, 1
 _ORT_FORMAT = b"ORTM"  # onnxruntime's own format, which it would read instead
+
+
+Operators = Mapping[bytes, frozenset[bytes]]  # by domain
 
 
 class Graph(NamedTuple):
@@ -137,24 +144,52 @@ def _check_uses(weights: Mapping[str, Place | Inside], uses: _Uses) -> None:
             raise WireError(f"{name!r} asks for an absurd shape")
 
 
-def _node(data: bytes, at: int, end: int, uses: _Uses) -> None:
+def _node(data: bytes, at: int, end: int, uses: _Uses, allowed: Operators = OPERATORS) -> None:
     """Check one node, and count what it takes."""
     own: dict[int, bytes] = {}
     taken: list[bytes] = []
+    attributes: list[Field] = []
     for number, kind, start, stop in fields(data, at, end):
         if number == _NODE_INPUT and kind == BYTES:
             taken.append(data[start:stop])
         elif number == _ATTRIBUTE and kind == BYTES:
-            _attribute(data, start, stop)
+            attributes.append((number, kind, start, stop))
         elif number in (_OP_TYPE, _DOMAIN) and number not in own:
             own[number] = data[start:stop]
         elif number not in _NODE_SKIPPED:
             raise WireError(f"node: field {number} should not be there")
     op_type, domain = own.get(_OP_TYPE, b""), own.get(_DOMAIN, b"")
-    if op_type not in OPERATORS.get(domain, ()):
+    uses.add(op_type, taken)
+    if op_type == CHOICE and not domain and allowed is OPERATORS:
+        _choice(data, attributes, uses)
+        return
+    _operator(op_type, domain, allowed)
+    for _, _, start, stop in attributes:
+        _attribute(data, start, stop)
+
+
+def _operator(op_type: bytes, domain: bytes, allowed: Operators) -> None:
+    if op_type not in allowed.get(domain, ()):
         full = b".".join((domain, op_type)) if domain else op_type
         raise WireError(f"the operator {full[:80].decode('utf-8', 'replace')} is not allowed")
-    uses.add(op_type, taken)
+
+
+def _choice(data: bytes, attributes: list[Field], uses: _Uses) -> None:
+    """Check the two branches of an If: each is one node of attention, and its output."""
+    names = set()
+    for _, _, start, stop in attributes:
+        own = message(data, start, stop, _BRANCH_KINDS)
+        names.add(content(data, own.get(1)))
+        if 6 not in own or 20 not in own or own[20][2] != _GRAPH_TYPE:
+            raise WireError("a branch of a choice is no graph")
+        inside = message(data, *own[6][2:], dict.fromkeys(_BRANCH_GRAPH_KINDS, BYTES))
+        if _NODE not in inside or _OUTPUT not in inside:
+            raise WireError("a branch of a choice is not one node")
+        _node(data, *inside[_NODE][2:], uses, CHOSEN)
+        if _value_info(data, *inside[_OUTPUT][2:])[1][0] != _FLOAT:
+            raise WireError("a branch of a choice gives no float32")
+    if names != BRANCHES or len(attributes) != len(BRANCHES):
+        raise WireError("a choice is not one between two branches")
 
 
 def _attribute(data: bytes, at: int, end: int) -> None:

@@ -54,8 +54,26 @@ def _in_ort_format(raw: bytes) -> bytes:
     return b"\x08\x08\x12\x04ORTM" + raw[raw.index(b"\x12") + 2 + len("pytorch") :]
 
 
-_SUBGRAPH = field(5, field(1, "body") + field(20, 5) + field(6, node("Add")))
 _FLOATS = field(2, field(1, field(1, 1)))
+
+
+def _branch(
+    name: str, *inside: bytes, kind: int = 5, output: bytes = field(12, field(1, "y") + _FLOATS)
+) -> bytes:
+    """An attribute of a choice that holds a graph with these in it."""
+    whole = b"".join(inside) + field(2, "b") + output
+    return field(5, field(1, name) + field(20, kind) + field(6, whole))
+
+
+def _choice(*branches: bytes) -> Spoil:
+    return _more(node("If", inputs=("c",), more=b"".join(branches)))
+
+
+_SHORT = node("Attention", inputs=("q", "k", "v"))
+_LONG = node("MultiHeadAttention", inputs=("q", "k", "v"), domain="com.microsoft")
+_THEN, _ELSE = _branch("then_branch", _SHORT), _branch("else_branch", _LONG)
+_INNER = node("If", inputs=("c",), more=_THEN + _ELSE)
+_SUBGRAPH = field(5, field(1, "body") + field(20, 5) + field(6, node("Add")))
 _DISAGREE = r"^onnx/\S+ and the manifest disagree about the weight"
 _NAMED = "should not be there"
 
@@ -148,8 +166,66 @@ ATTACKS: dict[str, tuple[Spoil, str]] = {
     ),
     "a number of 2^40": (_more(initializer("x", (1,), _shape(2**40))), "absurd shape"),
     "a loop": _operator("Loop"),
-    "a loop with its body": (_more(node("Loop", more=_SUBGRAPH)), _NAMED),
-    "a condition": _operator("If"),
+    "a loop with its body": _operator("Loop", more=_SUBGRAPH),
+    "a choice without branches": (_choice(), "not one between two branches"),
+    "a choice with one branch": (_choice(_THEN), "not one between two branches"),
+    "a choice with one branch twice": (_choice(_THEN, _THEN), "not one between two branches"),
+    "a choice with three branches": (_choice(_THEN, _ELSE, _ELSE), "not one between two branches"),
+    "a choice with a branch of another name": (
+        _choice(_THEN, _branch("body", _LONG)), "not one between two branches",
+    ),
+    "a choice with an attribute besides": (
+        _choice(_THEN, _ELSE, field(5, field(1, "x") + field(20, 2) + field(3, 1))), _NAMED,
+    ),
+    "a choice of another domain": _operator("If", "com.microsoft", _THEN + _ELSE),
+    "a choice in a choice": (
+        _choice(_branch("then_branch", _INNER), _ELSE), "operator If is not allowed",
+    ),
+    "a loop in a choice": (
+        _choice(_THEN, _branch("else_branch", node("Loop", more=_SUBGRAPH))),
+        "operator Loop is not allowed",
+    ),
+    "arithmetic in a choice": (
+        _choice(_branch("then_branch", node("Expand", inputs=("a", _LARGE.decode()))), _ELSE),
+        "operator Expand is not allowed",
+    ),
+    "two nodes in a branch": (_choice(_THEN, _branch("else_branch", _LONG, _LONG)), "twice"),
+    "no node in a branch": (_choice(_THEN, _branch("else_branch")), "not one node"),
+    "no output of a branch": (
+        _choice(_THEN, _branch("else_branch", _LONG, output=b"")), "not one node",
+    ),
+    "an output of a branch that is a sequence": (
+        _choice(_THEN, _branch("else_branch", _LONG, output=field(
+            12, field(1, "y") + field(2, field(4, b""))))), _NAMED,
+    ),
+    "a branch of whole numbers": (
+        _choice(_THEN, _branch("else_branch", _LONG, output=field(
+            12, field(1, "y") + field(2, field(1, field(1, 7)))))), "no float32",
+    ),
+    "a branch with a weight": (
+        _choice(_THEN, _branch("else_branch", _LONG, initializer("x", (2**40,), b""))), _NAMED,
+    ),
+    "a branch with an input": (
+        _choice(_THEN, _branch("else_branch", _LONG, field(11, field(1, "q") + _FLOATS))), _NAMED,
+    ),
+    "a branch that is a number": (
+        _choice(_THEN, _branch("else_branch", _LONG, kind=2)), "is no graph",
+    ),
+    "a branch without a graph": (
+        _choice(_THEN, field(5, field(1, "else_branch") + field(20, 5))), "is no graph",
+    ),
+    "a graph inside of a branch's node": (
+        _choice(_THEN, _branch("else_branch", node(
+            "MultiHeadAttention", domain="com.microsoft", more=_SUBGRAPH))), _NAMED,
+    ),
+    "one weight for a thousand choices": (
+        _more(node("If", inputs=(_LARGE.decode(),), more=_THEN + _ELSE) * 1000), "is used 1001",
+    ),
+    "one weight in the branches of a thousand choices": (
+        _more(node("If", inputs=("c",), more=_THEN + _branch(
+            "else_branch", node("Attention", inputs=(_LARGE.decode(),)))) * 1000), "is used 1001",
+    ),
+    "attention that nobody chooses": _operator("Attention"),
     "a graph inside of an allowed operator": (_more(node("Add", more=_SUBGRAPH)), _NAMED),
     "content of an attribute outside": (
         _more(node("Constant", more=field(5, field(1, "value") + field(5, tensor(

@@ -186,4 +186,5 @@ def test_what_is_no_text_encoder_is_refused_by_name(refused: Family, tmp_path: P
 
 
 def _operators(path: Path) -> Counter[str]:
-    return Counter(node.op_type for node in ir.load(path).graph)
+    graph = ir.load(path).graph
+    return Counter(node.op_type for node in ir.traversal.RecursiveGraphIterator(graph))

@@ -13,7 +13,8 @@ from google.protobuf.message import DecodeError
 from edgembed import graph
 from edgembed.bundle import Bundle
 from edgembed.errors import UnsafeArtifactError
-from edgembed.operators import OPERATORS
+from edgembed.graph import Operators
+from edgembed.operators import BRANCHES, CHOSEN, OPERATORS
 from edgembed.tensors import ONNX_TYPES
 from support import BUNDLE_NAMES, DTYPES
 
@@ -27,8 +28,12 @@ def as_onnx_sees_it(raw: bytes) -> graph.Graph:
     assert not model.training_info
     assert not model.graph.sparse_initializer
     for node in model.graph.node:
-        assert node.op_type.encode() in OPERATORS[node.domain.encode()]
-        assert not any(a.HasField("g") or a.graphs or a.ref_attr_name for a in node.attribute)
+        if node.op_type == "If" and not node.domain:
+            assert {a.name.encode() for a in node.attribute} == BRANCHES
+            for branch in node.attribute:
+                _check_branch(branch)
+        else:
+            _check_node(node, OPERATORS)
     types = {number: name for name, number in ONNX_TYPES.items()}
     external = {}
     for tensor in model.graph.initializer:
@@ -44,6 +49,22 @@ def as_onnx_sees_it(raw: bytes) -> graph.Graph:
         else:
             assert onnx.numpy_helper.to_array(tensor).shape == tuple(tensor.dims)
     return graph.Graph(_values(model.graph.input), _values(model.graph.output), external)
+
+
+def _check_node(node: onnx.NodeProto, allowed: Operators) -> None:
+    assert node.op_type.encode() in allowed[node.domain.encode()]
+    assert not any(a.HasField("g") or a.graphs or a.ref_attr_name for a in node.attribute)
+
+
+def _check_branch(branch: onnx.AttributeProto) -> None:
+    """One node of attention, its output, and nothing else."""
+    assert branch.type == onnx.AttributeProto.GRAPH
+    inside = branch.g
+    assert [field.name for field, _ in branch.ListFields()] == ["name", "g", "type"]
+    assert {field.name for field, _ in inside.ListFields()} <= {"node", "name", "output"}
+    (node,), (output,) = inside.node, inside.output
+    assert output.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    _check_node(node, CHOSEN)
 
 
 def _values(infos: object) -> dict[str, tuple[int, int | None]]:
@@ -68,6 +89,15 @@ def test_whole_graphs(bundles: Path, name: str) -> None:
         found = graph.read(raw, path.name)
         assert found.external
         assert found == as_onnx_sees_it(raw)
+
+
+def test_float32_chooses_its_attention(bundles: Path) -> None:
+    """Or the reader's rule for branches would have been tried on nothing."""
+    for name in BUNDLE_NAMES:
+        (path, *_), chosen = _graphs(bundles, name)[2:], 0
+        for node in onnx.load(path, load_external_data=False).graph.node:
+            chosen += node.op_type == "If"
+        assert chosen, path
 
 
 @pytest.mark.parametrize("which", range(4))
