@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+import onnxruntime
 import pytest
 from families import FAMILIES, LAYERS, Family
 from graphs import Ids, config, lean, padded, plain, run, torch_hidden
@@ -125,6 +126,24 @@ def test_the_two_ways_of_attention_round_differently() -> None:
     ids = np.random.default_rng(3).integers(FIRST, END, (1, 60))
     assert _without_bias(model) == LAYERS
     assert (run(attention_by_length(model), ids) != run(model, ids)).any()
+
+
+@each_family
+def test_onnxruntime_has_nothing_to_warn_of(
+    family: Family, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It does where a shape is not the one that it inferred; the runtime lets errors through only.
+
+    Unoptimised, as the runtime runs it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 2
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    model = ir.to_proto(attention_by_length(lean(family, mask=False)[0], few=20))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    for shape in ((1, 9), (2, 9), (1, 30)):
+        session.run(None, {"input_ids": np.full(shape, FIRST)})
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("family", [BERT, NAMED["roberta"]], ids=lambda family: family.name)

@@ -61,6 +61,7 @@ def _choose(graph: ir.Graph, long: ir.Node, is_short: ir.Value) -> None:
         ir.AttrFloat32("scale", scale),
     ]
     out = long.outputs[0]
+    _tell_width(long.inputs[2])
     short = _node("", "Attention", long.inputs, own, f"{out.name}.short")
     same = _node(
         long.domain, long.op_type, long.inputs, list(long.attributes.values()), f"{out.name}.long"
@@ -73,6 +74,21 @@ def _choose(graph: ir.Graph, long: ir.Node, is_short: ir.Value) -> None:
     graph.insert_before(long, choice)
     out.replace_all_uses_with(choice.outputs[0])
     graph.remove(long, safe=True)
+
+
+def _tell_width(values: ir.Value | None) -> None:
+    """Note how wide attention's values are, where their layer tells.
+
+    onnxruntime's inference for `Attention` makes 0 of a width it does not know, and warns of it at
+    every run.
+    """
+    reshape = None if values is None else values.producer()
+    source = None if reshape is None else reshape.inputs[0]
+    gemm = None if source is None else source.producer()
+    weight = None if gemm is None or gemm.op_type != "Gemm" else gemm.inputs[1]
+    if values is not None and weight is not None and weight.shape is not None:
+        values.shape = ir.Shape([None, None, weight.shape[1]])
+        values.type = ir.TensorType(ir.DataType.FLOAT)
 
 
 def _branch(node: ir.Node) -> ir.Graph:
