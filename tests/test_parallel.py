@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from edgembed.cpu import flags, multiplies_bytes
 from edgembed.engine import Engine
 from edgembed.parallel import tokens_worth
 from edgembed.spikes import Spikes
@@ -35,12 +38,40 @@ def engine(bundles: Path, dtype: str, threads: int = 2, name: str = "minilm") ->
 
 def test_the_more_a_token_costs_the_shorter_a_text_is_worth_it() -> None:
     assert tokens_worth("float32", LAYER) == 39  # 45e6 / (2 x 384 x 1536), rounded up
-    assert tokens_worth("int8", LAYER) == 594
+    assert tokens_worth("int8", LAYER, by_bytes=True) == 594
+    assert tokens_worth("int8", LAYER, by_bytes=False) == 340
+    assert tokens_worth("int8", LAYER) == (594 if multiplies_bytes() else 340)
     twelve = {f"{name}.{i}": t for name, t in LAYER.items() for i in range(12)}
     assert tokens_worth("float32", twelve) == 4
     assert tokens_worth("float32", {}) == 45_000_000
     wide = {"up": Tensor("float32", (16_384, 4096), 0)}
     assert tokens_worth("float32", wide) == 1
+
+
+CPUS = {
+    "flags\t\t: fpu avx2 fma": False,
+    "flags\t\t: fpu avx2 avx512_vnni": True,
+    "flags\t\t: avx2 avx_vnni": True,
+    "Features\t: fp asimd asimddp": True,
+    "Features\t: fp asimd": False,
+    "": True,  # not known
+}
+
+
+@pytest.mark.parametrize("own", CPUS)
+def test_what_a_cpu_says_of_bytes(tmp_path: Path, own: str) -> None:
+    """Of the first CPU, whatever the second one has."""
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor\t: 0\n{own}\n\nprocessor\t: 1\nflags\t: avx512_vnni asimddp\n")
+    assert multiplies_bytes(file) is CPUS[own]
+    assert multiplies_bytes(tmp_path / "none")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/cpuinfo is Linux'")
+def test_this_cpu_is_described() -> None:
+    known = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
+    (line,) = (own for own in known.splitlines() if own.lower().startswith(("flags", "features")))
+    assert flags() == set(line.partition(":")[2].split())
 
 
 def test_short_int8_texts_have_one_thread_and_long_ones_all(bundles: Path) -> None:

@@ -98,7 +98,7 @@ class Engine:
             bytes(contents[weights.graph]),
             _arrays(weights, data),
             path.parent,
-            tokens_worth(self.dtype, weights.tensors),
+            tokens_worth(self.dtype, weights.tensors) if self.threads > 1 else 1,
             partial(release, data),
         )
         sessions.load(self.threads)

@@ -6,9 +6,9 @@ import os
 import platform
 from datetime import datetime, timezone
 from importlib import import_module
-from pathlib import Path
 from typing import TypedDict
 
+from edgembed.cpu import first_cpu, flags
 from edgembed.threads import affinity, cpu_quota
 from edgembed.version import __version__
 
@@ -39,12 +39,11 @@ class Machine(TypedDict):
 
 def describe() -> Machine:
     """CPU, its vector flags, the CPUs this process may use, memory, system, Python and date."""
-    fields = _cpuinfo()
-    flags = fields.get("flags", fields.get("Features", "")).split()
+    fields, known = first_cpu(), flags()
     return {
         "cpu": fields.get("model name") or platform.processor() or platform.machine(),
         "family_model": f"{fields.get('cpu family', '?')}/{fields.get('model', '?')}",
-        "flags": [flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in flags],
+        "flags": [flag for flag in (*_X86_FLAGS, *_ARM_FLAGS) if flag in known],
         "logical_cpus": os.cpu_count(),
         "cpus_allowed": affinity(),
         "cpu_quota": cpu_quota(),
@@ -68,15 +67,6 @@ def versions() -> dict[str, str]:
 def variables() -> dict[str, str]:
     """The environment variables, of those that are set, that a figure may depend on."""
     return {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_VARIABLES)}
-
-
-def _cpuinfo() -> dict[str, str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in lines)
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _load_average() -> tuple[float, ...]:
