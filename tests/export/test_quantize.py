@@ -182,7 +182,9 @@ def _tables(model: ir.Model, rows: int) -> dict[ir.DataType, Any]:
 def test_words_are_int8_by_row_and_positions_stay_float32() -> None:
     model = _many_words()
     (table,) = _tables(model, 1500).values()
-    small, report = quantize(model, NAIVE, calibrate(model, _ids(1)))
+    # Without it the layers saturate on a CPU without VNNI, and hide what the table does.
+    recipe = replace(NAIVE, pair_safe=True)
+    small, report = quantize(model, recipe, calibrate(model, _ids(1)))
     assert report.tables == 1
     words = _tables(small, 1500)
     assert words.keys() == {ir.DataType.INT8, ir.DataType.FLOAT}
@@ -192,7 +194,7 @@ def test_words_are_int8_by_row_and_positions_stay_float32() -> None:
     assert (np.abs(words[ir.DataType.INT8] * scales - table) <= scales * 0.501).all()
     assert _tables(small, 66).keys() == {ir.DataType.FLOAT}
     expected = _vectors(lambda ids: run(model, ids))
-    assert cosines(expected, _vectors(lambda ids: run(small, ids))).min() > 0.99
+    assert cosines(expected, _vectors(lambda ids: run(small, ids))).min() > 0.999
 
 
 def test_a_recipe_may_leave_the_words_alone() -> None:
