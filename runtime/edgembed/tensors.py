@@ -14,6 +14,7 @@ ITEM_BYTES = {"float32": 4, "uint8": 1, "int8": 1, "int32": 4, "int64": 8, "bool
 """Of one number, of these and of what a tensor inside a graph may be besides."""
 _INLINE_TYPES = {number: name for name, number in ONNX_TYPES.items()} | {9: "bool"}
 _DIMS, _DATA_TYPE, _NAME, _DOC, _RAW, _EXTERNAL, _LOCATION, _METADATA = 1, 2, 8, 12, 9, 13, 14, 16
+_HERE, _EXTERNALLY = 0, 1  # TensorProto.DataLocation
 _SINGLE = {_DATA_TYPE: VARINT, _NAME: BYTES, _DOC: BYTES, _RAW: BYTES, _LOCATION: VARINT}
 _MOST_DIMS = 8
 _MOST_ITEMS = 2**40
@@ -62,7 +63,10 @@ def read(data: bytes, at: int, end: int) -> tuple[str, Place | Inside]:
     if dtype is None:
         raise WireError(f"{name!r} is of a type that weights do not have")
     size = _items(dims, name) * ITEM_BYTES[dtype]
-    if _LOCATION in own and own[_LOCATION][2]:
+    location = own[_LOCATION][2] if _LOCATION in own else _HERE
+    if location not in (_HERE, _EXTERNALLY):  # others would take it for the default
+        raise WireError(f"it is not said where {name!r} stands")
+    if location == _EXTERNALLY:
         return name, _outside(name, dtype, tuple(dims), size, entries, _RAW in own)
     raw = content(data, own.get(_RAW))
     if entries or len(raw) != size:

@@ -89,6 +89,9 @@ ATTACKS: dict[str, tuple[Spoil, str]] = {
         _place("offset", "9" * 5000), "not said where",
     ),
     "external data of another length": (_place("length", str(2**40)), "bytes outside"),
+    "external data by a location that there is not": (
+        _weight(lambda raw: raw.replace(field(14, 1), field(14, 2), 1)), "not said where",
+    ),
     "external data said twice": (
         _weight(lambda raw: raw + field(13, field(1, "location") + field(2, "x"))), "twice",
     ),
