@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -69,7 +70,8 @@ def test_what_a_cpu_says_of_bytes(tmp_path: Path, own: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/cpuinfo is Linux'")
 def test_this_cpu_is_described() -> None:
-    known = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
+    plain = {**os.environ, "LC_ALL": "C"}
+    known = subprocess.run(["lscpu"], capture_output=True, text=True, check=True, env=plain).stdout
     (line,) = (own for own in known.splitlines() if own.lower().startswith(("flags", "features")))
     assert flags() == set(line.partition(":")[2].split())
 
