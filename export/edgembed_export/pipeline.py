@@ -139,8 +139,8 @@ def export(request: Request) -> Result:
 def _rewrite(plain: ir.Model, checkpoint: Checkpoint) -> tuple[Graphs, ir.Model, Made]:
     """Both lean graphs; the maskless one as float32 runs it; what was done, as parity.json has it.
 
-    INT8 does not choose its attention by length: every one of its vectors would be another, and those
-    lost bars of benchmarks/quality that these keep, for 1 to 6 % of speed (benchmarks/peers/README.md).
+    INT8 does not choose its attention by length: it would be 1 to 6 % faster, but every vector
+    would be another by rounding, and lost bars of quality that these keep (benchmarks/peers).
     """
     config = dict(checkpoint.config)
     maskless, report = rewrite(plain, config, mask=False)
