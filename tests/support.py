@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgembed import EdgembedWarning, Embedder
+from edgembed.bundle import Bundle
 
 ROOT = Path(__file__).parent.parent
 DTYPES = ("int8", "float32")
@@ -115,3 +117,18 @@ def spoil_token(bundle: Path, token_id: int, value: float = float("nan")) -> Non
         digest = hashlib.sha256(data).hexdigest()
         manifest["artifacts"][weights["data"]]["sha256"] = digest
     path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def parts(
+    bundles: Path, dtype: str = "float32", name: str = "tiny-frida"
+) -> tuple[bytes, dict[str, npt.NDArray[Any]], Path]:
+    """Graph, weights by name and folder, as the engine puts them together."""
+    bundle = Bundle.open(bundles / name)
+    weights, contents = bundle.weights(dtype), bundle.read(dtype)
+    arrays = {
+        name: np.frombuffer(
+            contents[weights.data], tensor.dtype, math.prod(tensor.shape), tensor.offset
+        ).reshape(tensor.shape)
+        for name, tensor in weights.tensors.items()
+    }
+    return bytes(contents[weights.graph]), arrays, (bundle.folder / weights.graph).parent

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgembed import Embedder
-from edgembed.batches import CHUNK, RUN_TOKENS, chunks, equal_lengths
+from edgembed.batches import CHUNK, RUN_TOKENS, alike, chunks, equal_lengths
 from edgembed.errors import InferenceError
 from edgembed.session import Session
 from support import DTYPES, python, quietly
@@ -42,6 +42,14 @@ def test_runs_worked_by_hand() -> None:
     assert equal_lengths({0: 8, 1: 8, 2: 8, 3: 8}, 2, 256) == [[0, 1], [2, 3]]  # one each
 
 
+@given(lengths=SHAPES)
+def test_alike_are_those_that_would_run_together(lengths: list[int]) -> None:
+    runs = equal_lengths(dict(enumerate(lengths)), 1, RUN_TOKENS)
+    together = sum(len(run) for run in runs if len(run) > 1)
+    last = sum(len(run) == 1 and 2 * lengths[run[0]] <= RUN_TOKENS for run in runs)
+    assert together <= alike(dict(enumerate(lengths))) <= together + last
+
+
 @given(count=st.integers(0, 3 * CHUNK))
 def test_chunks_are_bounded_and_whole(count: int) -> None:
     parts = list(chunks(count))
@@ -62,17 +70,16 @@ TEXTS = ["a cat", "a dog", "кот", "a", "a long text of many words " * 5, "b"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_equal_lengths_run_together_in_float32_only(
+def test_equal_lengths_run_together(
     embedder: Load, runs: list[tuple[int, ...]], threads: int
 ) -> None:
-    for dtype in DTYPES:
-        model = embedder("minilm", dtype, threads=threads)
-        alone = [model.encode(text) for text in TEXTS]
-        runs.clear()
-        np.testing.assert_array_equal(model.encode(TEXTS), np.stack(alone), strict=True)
-        assert sum(texts for texts, _ in runs) == len(TEXTS)
-        assert all(texts * tokens <= max(tokens, RUN_TOKENS[dtype]) for texts, tokens in runs)
-        assert (len(runs) < len(TEXTS) / 2) if dtype == "float32" else (len(runs) == len(TEXTS))
+    model = embedder("minilm", "float32", threads=threads)
+    alone = [model.encode(text) for text in TEXTS]
+    runs.clear()
+    np.testing.assert_array_equal(model.encode(TEXTS), np.stack(alone), strict=True)
+    assert sum(texts for texts, _ in runs) == len(TEXTS)
+    assert all(texts * tokens <= max(tokens, RUN_TOKENS) for texts, tokens in runs)
+    assert len(runs) < len(TEXTS) / 2
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

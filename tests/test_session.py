@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,22 +16,7 @@ from edgembed.bundle import Bundle
 from edgembed.errors import InferenceError, ModelLoadError
 from edgembed.pooling import normalize, pool
 from edgembed.session import Session, ort
-from support import BUNDLE_NAMES, Answers, python
-
-
-def parts(
-    bundles: Path, dtype: str = "float32", name: str = "tiny-frida"
-) -> tuple[bytes, dict[str, npt.NDArray[Any]], Path]:
-    """Graph, weights by name and folder, as the engine puts them together."""
-    bundle = Bundle.open(bundles / name)
-    weights, contents = bundle.weights(dtype), bundle.read(dtype)
-    arrays = {
-        name: np.frombuffer(
-            contents[weights.data], tensor.dtype, math.prod(tensor.shape), tensor.offset
-        ).reshape(tensor.shape)
-        for name, tensor in weights.tensors.items()
-    }
-    return bytes(contents[weights.graph]), arrays, (bundle.folder / weights.graph).parent
+from support import BUNDLE_NAMES, Answers, parts, python
 
 
 def test_token_vectors_pool_to_torchs(bundles: Path, answers: Callable[[str], Answers]) -> None:

@@ -1,8 +1,8 @@
 """The engine: one checked bundle, loaded, that turns one text into one vector.
 
 It puts the rooms together (bundle, tokenize, session, pooling) and knows nothing of encode's many
-arguments. No text is padded, and only float32 texts of one length run together (see batches), so
-that a vector cannot depend on its neighbours: in INT8 one text a run is the only way to be exact.
+arguments. No text is padded, and only texts of one length run together (see batches), so that a
+vector cannot depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgembed.background import Background
-from edgembed.batches import RUN_TOKENS, chunks, equal_lengths
+from edgembed.batches import RUN_TOKENS, alike, chunks, equal_lengths
 from edgembed.bundle import Bundle, release
 from edgembed.canary import CanaryCheck, allowed
 from edgembed.crew import Crew
@@ -37,7 +37,7 @@ from edgembed.tokenize import Int64, Tokenizer, Tokens
 from edgembed.warn import warn
 
 if TYPE_CHECKING:
-    from edgembed.session import Sessions
+    from edgembed.sessions import Sessions
 
 Kept = TypeVar("Kept")
 
@@ -80,7 +80,7 @@ class Engine:
         # Hashing and making the session need no GIL; importing onnxruntime and reading the
         # tokenizer do. So each of the two threads has one of them.
         with Background(partial(self._load_sessions, copy_weights)) as loading:
-            import edgembed.session  # noqa: F401
+            import edgembed.sessions  # noqa: F401
 
             beside = self.bundle.read_beside(self.dtype)
             self.tokenizer = self._load_tokenizer(beside)
@@ -91,7 +91,7 @@ class Engine:
         path = self.bundle.folder / weights.data
         before = stamp(path)
         contents = self.bundle.read_weights(self.dtype, copy)
-        from edgembed.session import Sessions
+        from edgembed.sessions import Sessions
 
         data = contents[weights.data]
         sessions = Sessions(
@@ -100,6 +100,7 @@ class Engine:
             path.parent,
             tokens_worth(self.dtype, weights.tensors) if self.threads > 1 else 1,
             partial(release, data),
+            scaled_by_run=self.dtype == "int8",
         )
         sessions.load(self.threads)
         if not copy and was_written_to(before, stamp(path)):
@@ -155,7 +156,8 @@ class Engine:
             encoded = spread(self.tokenizer.encode, [texts[index] for index in chunk])
             tokens = dict(zip(chunk, encoded, strict=True))
             lengths = {index: len(own.ids) for index, own in tokens.items()}
-            runs = equal_lengths(lengths, workers, RUN_TOKENS[self.dtype])
+            most = RUN_TOKENS if self._sessions.batches(alike(lengths)) else 1
+            runs = equal_lengths(lengths, workers, most)
             for done in spread(partial(self._run, job, tokens), runs):
                 yield from done
 

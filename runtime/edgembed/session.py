@@ -7,17 +7,16 @@ which is why this module is the only one that imports it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgembed.errors import InferenceError, ModelLoadError
-from edgembed.forks import GATE, keep_for_ever, renew_in_children
+from edgembed.forks import GATE
 from edgembed.malloc import trim
 from edgembed.pooling import Float32
 from edgembed.spikes import Spikes
@@ -33,8 +32,6 @@ _MB = 2**20
 # added to it, which can be given back to the system. They are so large because malloc keeps what
 # is smaller than 32 MB for itself; pages that are not used take no memory.
 _FIRST_REGION, _NEXT_REGION = 4 * _MB, 64 * _MB
-# A sentence's: what decides which session is made first.
-_USUAL_TOKENS = 32
 _DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -104,70 +101,6 @@ class Session:
         (hidden,) = self._session.run([self._output], {"input_ids": ids}, options)
         token_embeddings: Float32 = hidden.copy()
         return token_embeddings
-
-
-class Sessions:
-    """Sessions of one model by their number of threads, each made when it is first asked for.
-
-    They share the weights' memory, but onnxruntime packs the matrices of each anew.
-    """
-
-    def __init__(
-        self,
-        graph: bytes,
-        weights: Mapping[str, npt.NDArray[Any]],
-        folder: Path,
-        worth: int = 1,
-        release: Callable[[], None] = lambda: None,
-    ) -> None:
-        """As Session; nothing is loaded yet.
-
-        worth: tokens from which on a run is worth several threads. release: called after each
-        session is made, when most weights have been packed and will not be read again.
-        """
-        self._spikes = Spikes()
-        self._make = partial(Session, graph, weights, folder, spikes=self._spikes)
-        self._worth = worth
-        self.release = release
-        self._sessions: dict[int, Session] = {}
-        self._lock = Lock()
-        renew_in_children(self)
-
-    def load(self, threads: int) -> None:
-        """Make the session that most runs on at most `threads` threads will want."""
-        self.get(threads if self._worth <= _USUAL_TOKENS else 1)
-
-    def run(self, ids: npt.NDArray[np.int64], threads: int) -> Float32:
-        """As Session.run, on at most `threads` threads: as many as are worth it.
-
-        That is one while other runs are under way, and for few tokens: the numbers are the same.
-        """
-        if threads > 1 and (self._spikes.others() or self._is_short(ids.size)):
-            threads = 1
-        return self.get(threads).run(ids)
-
-    def _is_short(self, tokens: int) -> bool:
-        # Two sessions have the weights packed twice, which a short text is not worth.
-        return tokens < self._worth and 1 in self._sessions
-
-    def get(self, threads: int) -> Session:
-        """The session that runs on `threads` threads."""
-        if threads not in self._sessions:
-            with self._lock:
-                if threads not in self._sessions:
-                    with GATE.run():
-                        self._sessions[threads] = self._make(threads)
-                    self.release()
-        return self._sessions[threads]
-
-    def renew(self) -> None:
-        """In a forked child: a session with threads of its own has lost them, and is made anew."""
-        self._lock = Lock()
-        self._spikes.renew()
-        for threads, session in list(self._sessions.items()):
-            if threads > 1:
-                keep_for_ever(session)  # its end would wait for its threads
-                del self._sessions[threads]
 
 
 def _as_value(array: npt.NDArray[Any]) -> Any:
