@@ -114,6 +114,21 @@ def test_equals_sentence_transformers_under_each_prompt(family: Family, result: 
         np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::edgembed.errors.PromptWarning")
+def test_many_texts_run_together_and_have_the_bits_of_one(result: Result) -> None:
+    texts = [
+        f"{word} {other}" for word in ("кот", "cat", "a", "дом") for other in "abcdefghijklmnop"
+    ]
+    for dtype in ("int8", "float32"):
+        model = Embedder(result.out, dtype=dtype, threads=1)
+        alone = np.stack([model.encode(text) for text in texts])
+        assert len(np.unique(alone, axis=0)) > 1
+        np.testing.assert_array_equal(model.encode(texts), alone, strict=True)
+        # Still so after the first time, in which INT8 was compared with one by one.
+        assert model._engine._sessions.batches(len(texts))
+        np.testing.assert_array_equal(model.encode(texts), alone, strict=True)
+
+
 def test_graphs_are_as_lean_as_the_family_allows(family: Family, result: Result) -> None:
     for key in ("graph", "masked_graph"):
         plain = _operators(result.out / LAYOUT["float32"][key])
