@@ -56,6 +56,19 @@ def closest(
     return made
 
 
+def test_many_texts_have_the_bits_of_one(closest: dict[str, Path]) -> None:
+    """Together by 8 bits; one by one by 16, whose products take scales from a whole run."""
+    texts = [
+        f"{word} {other}" for word in ("кот", "cat", "a", "дом") for other in "abcdefghijklmnop"
+    ]
+    for bits, bundle in closest.items():
+        model = Embedder(bundle, dtype="int8", threads=1)
+        alone = np.stack([model.encode(text, prompt="") for text in texts])
+        for _ in range(2):
+            np.testing.assert_array_equal(model.encode(texts, prompt=""), alone, strict=True)
+        assert model._engine._sessions.batches(len(texts)) == (bits == "8")
+
+
 def test_16_bits_are_closer_to_torch_and_no_larger(closest: dict[str, Path]) -> None:
     found = {bits: parity(bundle) for bits, bundle in closest.items()}
     for bits, own in found.items():
