@@ -61,7 +61,7 @@ def test_a_worker_gives_vectors_times_and_memory(measure: Any, launch: Any, bund
 def test_latency_throughput_and_cold_start(measure: Any, launch: Any) -> None:
     with measure.running([launch], "a", {}) as workers:
         latency = measure.latency(workers, {8: TEXTS}, rounds=2, turn_seconds=0.01, threads=1)
-        rates = measure.throughput(workers, TEXTS * 8, passes=1, threads=1, log=lambda _: None)
+        rates = measure.throughput(workers, TEXTS * 8, 8, 1, 1, log=lambda _: None)
     assert latency["edgembed-int8"]["8"]["wall_ms"]["median"] > 0
     assert rates["edgembed-int8"]["texts_per_second"] > 0
     cold = measure.cold_start([launch], "a", rounds=1, slow_rounds=1)["edgembed-int8"]

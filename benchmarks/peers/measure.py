@@ -18,7 +18,7 @@ from edgembed.bench.stats import summary
 
 BATCHES = (1, 4, 8, 16, 32)
 _SETTLE = 0.25  # seconds: OpenMP's threads spin on for 0.2 s after a turn of several threads
-_CHUNKS = 8  # throughput turns a pass: long enough for a peer to sort by length in each
+_SEARCH_TEXTS, _SEARCH_TURNS = 500, 4  # what a batch size is tried on: short turns scatter more
 
 Workers = Mapping[str, Worker]
 
@@ -87,10 +87,18 @@ def _repeats(worker: Worker, groups: list[list[str]], turn_seconds: float) -> in
 
 
 def throughput(
-    workers: Workers, texts: list[str], passes: int, threads: int, log: Callable[[str], None]
+    workers: Workers,
+    texts: list[str],
+    calls: int,
+    passes: int,
+    threads: int,
+    log: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
-    """Texts a second on mixed texts, each peer at the batch size that is best for it."""
-    size = len(texts) // _CHUNKS
+    """Texts a second on mixed texts, each peer at the batch size that is best for it.
+
+    A turn is one of `calls` calls, so that a peer may sort the texts of each by length.
+    """
+    size = len(texts) // calls
     chunks = [texts[start : start + size] for start in range(0, len(texts), size)]
     search = _search(workers, chunks[0], threads)
     best = {name: max(rates, key=lambda batch: rates[batch]) for name, rates in search.items()}
@@ -105,6 +113,7 @@ def throughput(
     return {
         name: {
             "best_batch": int(best[name]),
+            "texts_a_call": size,
             "texts_per_second": round(1 / median(walls[name]), 2),
             "cpu_ms_per_text": round(1e3 * median(cpus[name]), 4),
             "rounds_wall": [round(1e3 * value, 5) for value in walls[name]],
@@ -116,15 +125,16 @@ def throughput(
 
 
 def _search(workers: Workers, texts: list[str], threads: int) -> dict[str, dict[str, float]]:
-    """Texts a second by batch size, four turns each, the best one counted.
+    """Texts a second by batch size, the best of up to four turns each.
 
     Two turns on fewer texts have put a peer at a batch size a fifth slower than its best. With one
     thread a second is one of CPU time, which a busy neighbour disturbs least.
     """
     clock = "cpu" if threads == 1 else "wall"
+    rounds = max(1, min(_SEARCH_TURNS, _SEARCH_TEXTS // len(texts)))
     found: dict[str, dict[str, float]] = {name: {} for name in workers}
     for batch in BATCHES:
-        for name, worker in turns(workers, 4, threads):
+        for name, worker in turns(workers, rounds, threads):
             (taken,) = worker.time([texts], batch, repeats=1, warmup=0)[clock]
             rate = round(len(texts) / taken, 2)
             found[name][str(batch)] = max(rate, found[name].get(str(batch), 0.0))

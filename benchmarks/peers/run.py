@@ -48,6 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=30, help="turns of each peer, for latency")
     parser.add_argument("--turn", type=float, default=0.08, help="seconds of a latency turn")
     parser.add_argument("--mixed", type=int, default=1000, help="texts of the throughput mix")
+    parser.add_argument("--calls", type=int, default=8, help="calls that the mix is cut into")
     parser.add_argument("--passes", type=int, default=3, help="times over that mix")
     parser.add_argument("--cold-rounds", type=int, default=15)
     parser.add_argument("--sentences", type=int, default=500, help="for the cosines")
@@ -193,7 +194,8 @@ class Bench:
             if threads > 1:
                 launches += measure.pooled(launches, threads)
             with measure.running(launches, texts[0], self.failures) as workers:
-                found = measure.throughput(workers, texts, self.options.passes, threads, log)
+                calls, passes = self.options.calls, self.options.passes
+                found = measure.throughput(workers, texts, calls, passes, threads, log)
                 for name, worker in workers.items():
                     found[name]["memory"] = worker.memory()
             store.put({"models": {self.key: {"throughput": {str(threads): found}}}}, depth=4)
