@@ -58,10 +58,9 @@ def _model(data: Data, key: str, model: Data) -> Iterator[str]:
         yield f"CPU time, {threads} thread(s), median ms"
         yield _cpu(found)
     for threads, rates in model.get("throughput", {}).items():
-        size = next(iter(rates.values())).get("texts_a_call", 50)
-        yield (
-            f"### Throughput, {threads} thread(s): mixed texts, {size} a call, at each one's best batch"
-        )
+        size = next(iter(rates.values())).get("texts_a_call")  # older results do not tell
+        what = "mixed texts" if size is None else f"mixed texts, {size} a call"
+        yield f"### Throughput, {threads} thread(s): {what}, at each one's best batch"
         yield _throughput(rates)
     if "cold" in model:
         yield "### Cold start: process start to first vector, median ms, page cache warm"
