@@ -68,7 +68,8 @@ class Batched:
             session = self._make(graph)
         except ModelLoadError:  # what runs one by one needs none
             return None
-        return session if np.array_equal(session.run(ids), self._each(ids)) else None
+        same = np.array_equal(session.run(ids), self._each(ids), equal_nan=True)
+        return session if same else None
 
     def renew(self) -> None:
         """In a forked child: whoever held the lock is not there. The session has no threads."""
