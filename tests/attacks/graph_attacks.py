@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 from spoiling import Spoil, graph, model
+
 from wire_writer import change_first, field, initializer, node, tensor, varint
 
 _INITIALIZER, _OUTPUT = 5, 12

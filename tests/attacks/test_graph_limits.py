@@ -8,11 +8,11 @@ import struct
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from wire_writer import field, initializer, node, tensor, varint
 
 from edgembed import graph
 from edgembed.errors import UnsafeArtifactError
 from edgembed.tensors import ITEM_BYTES, ONNX_TYPES, Place
+from wire_writer import field, initializer, node, tensor, varint
 
 _BOOL, _FLOAT = 9, ONNX_TYPES["float32"]
 
