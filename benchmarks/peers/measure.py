@@ -94,10 +94,7 @@ def throughput(
     threads: int,
     log: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
-    """Texts a second on mixed texts, each peer at the batch size that is best for it.
-
-    A turn is one of `calls` calls, so that a peer may sort the texts of each by length.
-    """
+    """Texts a second, each peer at its best batch size; a turn is one of `calls` over all texts."""
     size = len(texts) // calls
     chunks = [texts[start : start + size] for start in range(0, len(texts), size)]
     search = _search(workers, chunks[0], threads)

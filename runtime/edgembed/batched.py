@@ -83,7 +83,7 @@ def batched(model: bytes) -> bytes | None:
     """
     parts = list(_parts(model))
     (graph,) = (value for number, value in parts if number == _MODEL_GRAPH)
-    own = list(_parts(bytes(graph), _MOST_PARTS))
+    own = list(_parts(graph, _MOST_PARTS))
     nodes = [_Node(list(_parts(value))) for number, value in own if number == _NODE]
     kinds = {node.op_type for node in nodes}
     if _PRODUCT not in kinds or _SCALE in kinds:
