@@ -23,6 +23,7 @@ def write(data: Data, out: Path) -> None:
     for key, model in data.get("models", {}).items():
         if "throughput" in model and "accuracy" in model:
             _speed_against_cosine(model, out / f"speed-accuracy-{key}.svg", key)
+        if len(model.get("throughput", {})) > 1:
             _threads(model["throughput"], out / f"threads-{key}.svg", key)
         if "1" in model.get("latency", {}):
             _latency(model["latency"]["1"], out / f"latency-{key}.svg", key)
