@@ -76,6 +76,25 @@ def test_a_call_with_many_alike_is_batched(embedder: Load, runs: Runs, threads: 
     assert len(runs) == len({len(model.tokenize(text)["input_ids"][0]) for text in ALIKE[:8]})
 
 
+def test_a_long_text_of_a_call_with_many_alike(
+    bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bits, from the session for several as soon as several have been tried in it."""
+    own = sessions(bundles, "minilm")
+    used: list[Session] = []
+    run = Session.run
+    monkeypatch.setattr(Session, "run", lambda one, ids: (used.append(one), run(one, ids))[1])
+    long = np.arange(5, 305).reshape(1, 300) % 90 + 5
+    alone = own.run(long, 1)
+    np.testing.assert_array_equal(own.run(long, 1, of_many=True), alone, strict=True)
+    assert len(set(used)) == 1  # one text would not show whether texts depend on each other
+    own.run(np.arange(5, 25).reshape(4, 5), 1, of_many=True)
+    used.clear()
+    np.testing.assert_array_equal(own.run(long, 1, of_many=True), alone, strict=True)
+    np.testing.assert_array_equal(own.run(long, 1), alone, strict=True)
+    assert len(set(used)) == 2
+
+
 def test_many_callers_at_once(embedder: Load) -> None:
     model = embedder("minilm", "int8", threads=2)
     alone = np.stack([model.encode(text) for text in ALIKE])

@@ -132,6 +132,31 @@ def test_batches_of_changing_shape(
     figure(f"{count} batches: {last - 1:+.2%} at the end, {most - 1:+.2%} at most")
 
 
+RUNS = (
+    SETUP
+    + """
+import numpy as np
+sessions = model._engine._sessions
+def run(count, tokens):
+    sessions.run(np.full((count, tokens), 2000), 1, of_many=True)
+for tokens in range(2, 120):
+    run(1, tokens), run(2, tokens)
+before = resident()
+for tokens in range(2, 80):
+    for count in range(3, 256 // tokens + 1):
+        run(count, tokens)
+print(resident() / before)
+"""
+)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_nothing_is_kept_of_each_count_of_texts(bundles: Path, dtype: str) -> None:
+    # Of each shape of a run onnxruntime would keep how its memory is laid out: 10 KB.
+    done = python("-c", RUNS, bundles / "minilm", dtype)
+    assert float(done.stdout) < 1.02, done.stderr.decode()
+
+
 def test_a_spike_is_given_back(bundles: Path, figure: Callable[[str], None]) -> None:
     # All-MiniLM-L6-v2 takes 5 MiB for a text of 256 tokens; 16 at once take 80.
     done = python("-c", SPIKE, bundles / "minilm", "int8")

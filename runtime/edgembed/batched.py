@@ -52,7 +52,8 @@ class Batched:
 
     def run(self, ids: npt.NDArray[np.int64]) -> Float32:
         """(texts, tokens) int64 -> (texts, tokens, dim): what each text gives alone."""
-        if self._session is None and self.is_possible:
+        # One text would not show whether texts depend on each other.
+        if self._session is None and self.is_possible and len(ids) > 1:
             with self._lock:
                 if self._session is None and self.is_possible:
                     self._session = self._tried(ids)

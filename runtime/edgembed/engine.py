@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -58,6 +58,7 @@ class _Job(Generic[Kept]):
     threads: int
     skip: int
     keep: Callable[[Embedding], Kept]
+    of_many: bool = False  # whether texts of equal length run together
 
 
 class Engine:
@@ -156,8 +157,8 @@ class Engine:
             encoded = spread(self.tokenizer.encode, [texts[index] for index in chunk])
             tokens = dict(zip(chunk, encoded, strict=True))
             lengths = {index: len(own.ids) for index, own in tokens.items()}
-            most = RUN_TOKENS if self._sessions.batches(alike(lengths)) else 1
-            runs = equal_lengths(lengths, workers, most)
+            job = replace(job, of_many=self._sessions.batches(alike(lengths)))
+            runs = equal_lengths(lengths, workers, RUN_TOKENS if job.of_many else 1)
             for done in spread(partial(self._run, job, tokens), runs):
                 yield from done
 
@@ -168,7 +169,7 @@ class Engine:
         rows = [tokens[index] for index in run]
         try:
             ids = rows[0].ids[None] if len(rows) == 1 else np.stack([row.ids for row in rows])
-            hidden = self._sessions.run(ids, job.threads)
+            hidden = self._sessions.run(ids, job.threads, job.of_many)
             own = [self._embedding(*pair, job.skip) for pair in zip(rows, hidden, strict=True)]
         except InferenceError as error:
             if len(run) > 1:  # each by itself, to tell which it is

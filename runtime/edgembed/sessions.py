@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgembed.batches import RUN_TOKENS
 from edgembed.forks import GATE, keep_for_ever, renew_in_children
 from edgembed.pooling import Float32
 from edgembed.session import Session
@@ -64,12 +65,14 @@ class Sessions:
         """Make the session that most runs on at most `threads` threads will want."""
         self.get(threads if self._worth <= _USUAL_TOKENS else 1)
 
-    def run(self, ids: npt.NDArray[np.int64], threads: int) -> Float32:
+    def run(self, ids: npt.NDArray[np.int64], threads: int, of_many: bool = False) -> Float32:
         """As Session.run, on at most `threads` threads: as many as are worth it.
 
         That is one while other runs are under way, and for few tokens: the numbers are the same.
+        of_many: of a call for which batches() is true. A long text of it runs as if with others: it
+        loses nothing, and where one text runs, no layout is kept for its length.
         """
-        if self._scaled_by_run and len(ids) > 1:
+        if self._scaled_by_run and (len(ids) > 1 or (of_many and ids.size > RUN_TOKENS)):
             return self._batches().run(ids)
         if threads > 1 and (self._spikes.others() or self._is_short(ids.size)):
             threads = 1
@@ -85,7 +88,9 @@ class Sessions:
             with self._lock:
                 if threads not in self._sessions:
                     with GATE.run():
-                        self._sessions[threads] = self._make(self._graph, threads=threads)
+                        self._sessions[threads] = self._make(
+                            self._graph, threads=threads, few_shapes=self._scaled_by_run
+                        )
                     self.release()
         return self._sessions[threads]
 
