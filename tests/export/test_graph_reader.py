@@ -91,11 +91,12 @@ def test_whole_graphs(bundles: Path, name: str) -> None:
         assert found == as_onnx_sees_it(raw)
 
 
-def test_float32_chooses_its_attention(bundles: Path) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_attention_is_chosen(bundles: Path, dtype: str) -> None:
     """Or the reader's rule for branches would have been tried on nothing."""
     for name in BUNDLE_NAMES:
         bundle = Bundle.open(bundles / name)
-        path = bundle.folder / bundle.weights("float32").graph
+        path = bundle.folder / bundle.weights(dtype).graph
         nodes = onnx.load(path, load_external_data=False).graph.node
         assert any(node.op_type == "If" for node in nodes), path
 
