@@ -55,7 +55,7 @@ VARIANTS = (
     Variant("+ split channels", SPLIT),
     Variant("+ centred channels", CENTRED),
     Variant("+ two bands of units", BANDS),
-    Variant("+ qkv .8, up .5, out .6 = chosen", RECIPE),
+    Variant("+ qkv .9, up .4, out .6 = chosen", RECIPE),
     Variant("chosen, not centred", replace(RECIPE, centre=False)),
     Variant("chosen, one band", replace(RECIPE, coarse_band=0)),
     Variant("chosen, bands 1/8", replace(RECIPE, coarse_band=1 / 8)),

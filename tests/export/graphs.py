@@ -21,7 +21,6 @@ from edgembed_export.graph import RewriteReport, rewrite
 
 Ids = npt.NDArray[np.int64]
 Hidden = npt.NDArray[np.float32]
-BOUND = 2e-5  # of hidden states of size 1 to 4
 
 
 @cache

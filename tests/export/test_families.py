@@ -139,15 +139,6 @@ def test_graphs_are_as_lean_as_the_family_allows(family: Family, result: Result)
             assert plain["MatMul"] == plain["Softmax"] == plain["Erf"] == 0
 
 
-def test_both_dtypes_choose_their_attention_where_it_can_be_chosen(result: Result) -> None:
-    """Alike in both, in the graph without a mask alone, and nothing else is in its branches."""
-    plain, small = (_operators(result.out / LAYOUT[dtype]["graph"]) for dtype in LAYOUT)
-    masked = [_operators(result.out / LAYOUT[dtype]["masked_graph"]) for dtype in LAYOUT]
-    assert plain["If"] == plain["Attention"] == small["If"] == small["Attention"]
-    assert plain["If"] in (0, LAYERS)
-    assert all(counted["If"] == 0 for counted in masked)
-
-
 def test_what_was_left_unfused_is_said(family: Family, result: Result) -> None:
     """In parity.json, of these very files; in words where it is anything."""
     report = json.loads((result.out / "parity.json").read_text(encoding="utf-8"))

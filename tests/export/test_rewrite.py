@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+import onnxruntime
 import pytest
 from families import FAMILIES, LAYERS, Family
-from graphs import BOUND, Ids, config, lean, padded, plain, run, torch_hidden
+from graphs import Ids, config, lean, padded, plain, run, torch_hidden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgembed_export.graph import rewrite
+from edgembed_export.graph.bylength import attention_by_length
+from edgembed_export.graph.report import operators
 
 NAMED = {family.name: family for family in FAMILIES}
 BERT = NAMED["rubert-mini-frida"]
 FRIDA = NAMED["frida"]
+BOUND = 2e-5  # of hidden states of size 1 to 4
 # From 5 on, because below are special tokens, and within every family's vocabulary.
 FIRST, END = 5, 150
 TOKEN = st.integers(FIRST, END - 1)
@@ -97,6 +102,73 @@ def test_frida_matches_norms_and_the_gated_feed_forward() -> None:
     assert report.matched["norm"] == 2 * LAYERS + 1
     assert report.matched["gelu"] == LAYERS
     assert report.operators["Gemm"] == 7 * LAYERS
+
+
+@each_family
+def test_attention_is_chosen_by_length(family: Family) -> None:
+    """The bits tell which operator computed it: all choose by the run's tokens, not its texts."""
+    model = lean(family, mask=False)[0]
+    own, always = attention_by_length(model, few=20), attention_by_length(model, few=10**6)
+    nodes = operators(own)
+    assert nodes.get("If", 0) == nodes.get("Attention", 0) == _without_bias(model)
+    assert operators(model).get("If", 0) == 0  # a copy was made
+    numbers = np.random.default_rng(2)
+    for shape in ((1, 1), (1, 19), (3, 19), (1, 20), (3, 20), (1, 60)):
+        ids = numbers.integers(FIRST, END, shape)
+        _check_maskless(family, own, ids)
+        wanted = run(always if shape[1] < 20 else model, ids)
+        np.testing.assert_array_equal(run(own, ids), wanted)
+
+
+def test_the_two_ways_of_attention_round_differently() -> None:
+    """Or the test above could not tell them apart."""
+    model = lean(BERT, mask=False)[0]
+    ids = np.random.default_rng(3).integers(FIRST, END, (1, 60))
+    assert _without_bias(model) == LAYERS
+    assert (run(attention_by_length(model), ids) != run(model, ids)).any()
+
+
+@each_family
+def test_onnxruntime_has_nothing_to_warn_of(
+    family: Family, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It does where a shape is not the one that it inferred; the runtime lets errors through only.
+
+    Unoptimised, as the runtime runs it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 2
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    model = ir.to_proto(attention_by_length(lean(family, mask=False)[0], few=20))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    for shape in ((1, 9), (2, 9), (1, 30)):
+        session.run(None, {"input_ids": np.full(shape, FIRST)})
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("family", [BERT, NAMED["roberta"]], ids=lambda family: family.name)
+@settings(max_examples=15)
+@given(row=ROW, few=st.integers(0, 64), texts=st.integers(1, 4))
+def test_any_choice_of_attention_equals_torch(
+    family: Family, row: list[int], few: int, texts: int
+) -> None:
+    model = _chosen(family, few)
+    _check_maskless(family, model, np.array([row] * texts, np.int64))
+
+
+@cache
+def _chosen(family: Family, few: int) -> ir.Model:
+    return attention_by_length(lean(family, mask=False)[0], few)
+
+
+def _without_bias(model: ir.Model) -> int:
+    """How many of the fused attentions take queries, keys and values alone."""
+    return sum(n.op_type == "MultiHeadAttention" and len(n.inputs) == 3 for n in model.graph)
+
+
+def test_masked_attention_is_not_chosen() -> None:
+    model = lean(BERT, mask=True)[0]
+    assert operators(attention_by_length(model)) == operators(model)
 
 
 @each_family

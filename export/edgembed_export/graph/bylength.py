@@ -19,8 +19,6 @@ FEW = 192
 and 512, where it is up to a tenth slower (benchmarks/peers/README.md)."""
 _OPSET = 23
 """The first that has `Attention`; onnxruntime has its kernel from 1.23 on, our oldest."""
-_LAYERS = ("Gemm", "DynamicQuantizeMatMul")
-"""Products whose second input is a matrix of (inputs, outputs)."""
 
 
 def attention_by_length(model: ir.Model, few: int = FEW) -> ir.Model:
@@ -84,26 +82,13 @@ def _tell_width(values: ir.Value | None) -> None:
     onnxruntime's inference for `Attention` makes 0 of a width it does not know, and warns of it at
     every run.
     """
-    width = None if values is None else _width(values)
-    if values is not None and width is not None:
-        values.shape = ir.Shape([None, None, width])
+    reshape = None if values is None else values.producer()
+    source = None if reshape is None else reshape.inputs[0]
+    gemm = None if source is None else source.producer()
+    weight = None if gemm is None or gemm.op_type != "Gemm" else gemm.inputs[1]
+    if values is not None and weight is not None and weight.shape is not None:
+        values.shape = ir.Shape([None, None, weight.shape[1]])
         values.type = ir.TensorType(ir.DataType.FLOAT)
-
-
-def _width(value: ir.Value) -> int | None:
-    """The last dimension of what a layer or a part of one made, or None."""
-    node = value.producer()
-    if node is None or len(node.inputs) < 2 or node.inputs[1] is None:
-        return None
-    other = node.inputs[1]
-    if node.op_type == "Reshape":
-        return None if node.inputs[0] is None else _width(node.inputs[0])
-    if node.op_type in _LAYERS and other.shape is not None:
-        columns = other.shape[1]
-        return columns if isinstance(columns, int) else None
-    if node.op_type == "Split" and other.const_value is not None:
-        return int(other.const_value.numpy()[node.outputs.index(value)])
-    return None
 
 
 def _branch(node: ir.Node) -> ir.Graph:

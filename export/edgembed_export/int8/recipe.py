@@ -23,7 +23,7 @@ class Recipe:
     and `coarse_band` (four more nodes a layer)."""
 
     smooth: tuple[tuple[str, float], ...] = (
-        ("qkv", 0.8), ("up", 0.5), ("out", 0.6), ("gated", 0.7),
+        ("qkv", 0.9), ("up", 0.4), ("out", 0.6), ("gated", 0.7),
     )  # fmt: skip
     """Roles of the linear layers whose inputs are smoothed (SmoothQuant, Xiao et al. 2022,
     arXiv 2211.10438), and how much of an input channel's range moves into the weights, 0 to 1.
