@@ -35,6 +35,7 @@ from common.tables import number, table  # noqa: E402
 
 TEXTS = ROOT / "export" / "edgembed_export" / "texts" / "evaluation.txt"
 CHUNK = 1000
+TOLD = 20  # after how many chunks the stream says how far it is
 SPIKE = 32
 CALLERS = 8
 CALLS = (1_000, 10_000, 100_000)
@@ -100,6 +101,8 @@ def stream(model: Any, count: int, median: int) -> Data:
         # Every length is met in the first thousand, the greatest too.
         model.encode([*texts, "word " * longest] if number_of == 0 else texts)
         points.append([(number_of + 1) * CHUNK, resident()])
+        if number_of % TOLD == 0:
+            print(f"{points[-1][0]:,} texts: {_mb(points[-1][1])} MB", file=sys.stderr, flush=True)
     first = points[0][1]
     return {
         "resident": points,
