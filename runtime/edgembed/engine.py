@@ -135,17 +135,16 @@ class Engine:
             tokens = {0: self.tokenizer.encode(texts[0])}
             yield from self._run(_Job(self.threads, skip, keep), tokens, (0,))
             return
-        workers = min(self.threads, len(texts))
-        if workers <= 1:
-            yield from self._in_chunks(texts, _Job(self.threads, skip, keep), 1, map)
-            return
+        job, workers = _Job(1, skip, keep), min(self.threads, len(texts))
         try:
-            crew = Crew(workers)
+            crew = Crew(workers) if workers > 1 else None
         except RuntimeError:  # there can be no more threads
-            yield from self._in_chunks(texts, _Job(1, skip, keep), 1, map)
+            crew = None
+        if crew is None:
+            yield from self._in_chunks(texts, job, 1, map)
             return
         try:
-            yield from self._in_chunks(texts, _Job(1, skip, keep), workers, crew.map)
+            yield from self._in_chunks(texts, job, workers, crew.map)
         finally:
             crew.close()
 
