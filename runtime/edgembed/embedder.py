@@ -8,25 +8,20 @@ from contextlib import closing
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from edgembed.canary import CanaryCheck
 from edgembed.engine import Embedding, Engine
-from edgembed.errors import InferenceError, TruncationWarning
+from edgembed.errors import InferenceError
 from edgembed.facts import BundleFacts
 from edgembed.forms import EncodeForms
 from edgembed.log import logger, shows_info
 from edgembed.outputs import KEEP, Container, EncodeOptions, OutputValue, check_free
-from edgembed.pooling import Float32
 from edgembed.precision import Precision
 from edgembed.progress import progress
 from edgembed.promptcheck import PromptCheck
 from edgembed.prompts import DOCUMENT_NAMES, QUERY_NAMES
-from edgembed.similarity import similarity, similarity_pairwise
-from edgembed.texts import OnError, as_items, as_texts, check_texts, good_indices, report_failed
-from edgembed.tokenize import padded
-from edgembed.warn import warn
+from edgembed.texts import OnError, as_items, check_texts, good_indices, report_failed, warn_of_cut
 
 Vectors = npt.NDArray[Any]
 _Kept = TypeVar("_Kept")
@@ -202,20 +197,6 @@ class Embedder(BundleFacts, EncodeForms):
             prompt_name = self._prompts.first(DOCUMENT_NAMES)
         return self.encode(inputs, prompt_name, prompt, *args, **kwargs)
 
-    def similarity(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Float32:
-        """All pairs, by the checkpoint's similarity: (n, dim), (m, dim) -> (n, m) float32."""
-        return similarity(self.similarity_fn_name, embeddings1, embeddings2)
-
-    def similarity_pairwise(
-        self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike
-    ) -> Float32:
-        """Row by row: (n, dim), (n, dim) -> (n,) float32."""
-        return similarity_pairwise(self.similarity_fn_name, embeddings1, embeddings2)
-
-    def tokenize(self, texts: str | Iterable[str]) -> dict[str, npt.NDArray[np.int64]]:
-        """input_ids and attention_mask, (n, longest) int64, padded with 0 where the mask is 0."""
-        return padded([self._engine.tokenizer.encode(text).ids for text in as_texts(texts, {})[0]])
-
     def _embed(
         self,
         texts: list[str],
@@ -230,6 +211,8 @@ class Embedder(BundleFacts, EncodeForms):
         """
         skip = self._engine.skipped_tokens(prefix)
         prompted = [prefix + text for text in texts] if prefix else texts
+        if len(texts) == 1:  # around a short text's run, every line of Python can be measured
+            return self._embed_one(prompted, skip, show, keep, failed)
         kept: dict[int, _Kept] = {}
         cut = 0
         embeddings = self._engine.embed_many(prompted, skip, lambda e: (keep(e), e.truncated))
@@ -240,10 +223,25 @@ class Embedder(BundleFacts, EncodeForms):
                     continue
                 kept[index], truncated = done
                 cut += truncated
-        if cut:
-            message = (
-                f"{cut} of {len(texts)} text(s) had more than {self.max_seq_length} tokens and "
-                "were cut: split long texts, or export with a larger --max-seq-length"
-            )
-            warn(message, TruncationWarning)
+        warn_of_cut(cut, len(texts), self.max_seq_length)
         return [kept[index] for index in sorted(kept)]
+
+    def _embed_one(
+        self,
+        texts: list[str],
+        skip: int,
+        show: bool | None,
+        keep: Callable[[Embedding], _Kept],
+        failed: Callable[[int, InferenceError], None],
+    ) -> list[_Kept]:
+        """As _embed, of the one text that is in `texts`, prompt included."""
+        kept = []
+        for text in progress(texts, 1, show):
+            try:
+                embedding = self._engine.embed(text, skip)
+            except InferenceError as error:
+                failed(0, error)
+                continue
+            kept.append(keep(embedding))
+            warn_of_cut(int(embedding.truncated), 1, self.max_seq_length)
+        return kept

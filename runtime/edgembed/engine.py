@@ -128,13 +128,9 @@ class Engine:
         does not go to the end closes the generator, which ends the workers.
 
         Many texts are spread over as many workers as there are threads, each running on one
-        thread: that scales better than several threads on one run, and gives the same bits. One
-        text is run on as many as are worth it (see session).
+        thread: that scales better than several threads on one run, and gives the same bits. A
+        single text has `embed`, which runs it on as many as are worth it (see sessions).
         """
-        if len(texts) == 1:  # around a short text's run, every line of Python can be measured
-            tokens = {0: self.tokenizer.encode(texts[0])}
-            yield from self._run(_Job(self.threads, skip, keep), tokens, (0,))
-            return
         job, workers = _Job(1, skip, keep), min(self.threads, len(texts))
         try:
             crew = Crew(workers) if workers > 1 else None

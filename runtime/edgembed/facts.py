@@ -1,18 +1,24 @@
-"""What a loaded bundle says of itself."""
+"""What a loaded bundle says of itself, and what it does without running its model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
 
 from edgembed.engine import Engine
 from edgembed.manifest import Manifest
 from edgembed.pooling import Float32
 from edgembed.prompts import Prompts
+from edgembed.similarity import similarity, similarity_pairwise
+from edgembed.texts import as_texts
+from edgembed.tokenize import padded
 
 
 class BundleFacts:
-    """Embedder's properties."""
+    """Embedder's properties, its tokenizer and its similarity."""
 
     _engine: Engine
     _manifest: Manifest
@@ -68,6 +74,20 @@ class BundleFacts:
         return self.dimension
 
     get_sentence_embedding_dimension = get_embedding_dimension
+
+    def tokenize(self, texts: str | Iterable[str]) -> dict[str, npt.NDArray[np.int64]]:
+        """input_ids and attention_mask, (n, longest) int64, padded with 0 where the mask is 0."""
+        return padded([self._engine.tokenizer.encode(text).ids for text in as_texts(texts, {})[0]])
+
+    def similarity(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Float32:
+        """All pairs, by the checkpoint's similarity: (n, dim), (m, dim) -> (n, m) float32."""
+        return similarity(self.similarity_fn_name, embeddings1, embeddings2)
+
+    def similarity_pairwise(
+        self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike
+    ) -> Float32:
+        """Row by row: (n, dim), (n, dim) -> (n,) float32."""
+        return similarity_pairwise(self.similarity_fn_name, embeddings1, embeddings2)
 
     def ranges(
         self, truncate_dim: int | None = None, normalize_embeddings: bool = False

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from edgembed.errors import ArgumentError, EdgembedError, InferenceError, TextError
+from edgembed.errors import (
+    ArgumentError,
+    EdgembedError,
+    InferenceError,
+    TextError,
+    TruncationWarning,
+)
 from edgembed.unicode import surrogate_indices
+from edgembed.warn import warn
 
 _SHOWN = 10  # how many bad indices an error message lists
 
@@ -82,6 +89,16 @@ def report_failed(
     if on_error is None:
         raise named from error
     on_error(index, named)
+
+
+def warn_of_cut(cut: int, texts: int, most: int) -> None:
+    """A TruncationWarning where `cut` of the texts had more than `most` tokens."""
+    if cut:
+        message = (
+            f"{cut} of {texts} text(s) had more than {most} tokens and were cut: split long texts, "
+            "or export with a larger --max-seq-length"
+        )
+        warn(message, TruncationWarning)
 
 
 def _refuse(what: str, indices: list[int]) -> None:
