@@ -5,6 +5,7 @@ The whole bench takes hours and a dozen environments; this one is at hand.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -87,3 +88,20 @@ def test_no_peer_comes_after_the_same_one_each_time(measure: Any) -> None:
         after[other].add(one)
     assert all(len(before - {name}) == 5 for name, before in after.items())
     assert seen == [name for name, _ in measure.turns(peers, rounds=60, threads=1)]
+
+
+def test_what_imports_take_of_a_cold_start(bundles: Path) -> None:
+    """A row for each import, and the last for a vector; a program that fails is not a time."""
+    script = ROOT / "benchmarks" / "peers" / "imports.py"
+    command = [sys.executable, str(script), str(bundles / "tiny-frida"), "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[0].strip("| ") for row in rows] == [
+        "Python", "and numpy", "and onnxruntime", "and tokenizers", "a text's vector by edgembed",
+    ]  # fmt: skip
+    assert all(float(row[1]) > 0 for row in rows)
+    done = subprocess.run(
+        [*command[:2], "nowhere", "--rounds", "1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "nowhere" in done.stderr
