@@ -59,15 +59,44 @@ def test_a_worker_gives_vectors_times_and_memory(measure: Any, launch: Any, bund
         assert 10e6 < worker.ready["memory"]["rss"] <= worker.memory()["peak"]
 
 
-def test_latency_throughput_and_cold_start(measure: Any, launch: Any) -> None:
+def test_throughput_and_cold_start(measure: Any, launch: Any) -> None:
     with measure.running([launch], "a", {}) as workers:
-        latency = measure.latency(workers, {8: TEXTS}, rounds=2, turn_seconds=0.01, threads=1)
         rates = measure.throughput(workers, TEXTS * 8, 8, 1, 1, log=lambda _: None)
-    assert latency["edgembed-int8"]["8"]["wall_ms"]["median"] > 0
     assert rates["edgembed-int8"]["texts_per_second"] > 0
     cold = measure.cold_start([launch], "a", rounds=1, slow_rounds=1)["edgembed-int8"]
     assert cold["seconds"]["total"]["median"] > 0
     assert cold["rss"] > 10e6
+
+
+def test_latency_is_of_several_processes(measure: Any, launch: Any) -> None:
+    """One after the other; a peer that is not in all of them has no figure."""
+    seen = []
+
+    def starts() -> Iterator[dict[str, Any]]:
+        for _ in range(2):
+            with measure.running([launch], "a", {}) as workers:
+                seen.append(workers["edgembed-int8"])
+                yield workers if len(seen) > 1 else {**workers, "once": seen[0]}
+
+    (found,) = measure.latency(starts(), {8: TEXTS}, 3, turn_seconds=0.01, threads=1).items()
+    assert seen[0] is not seen[1]
+    assert found[0] == "edgembed-int8"
+    assert found[1]["8"]["starts"] == 2
+    assert len(found[1]["8"]["rounds_cpu"]) == len(found[1]["8"]["rounds_wall"]) == 6
+    assert found[1]["8"]["wall_ms"]["median"] > 0
+
+
+def test_a_ratio_tells_what_each_start_gave(measure: Any) -> None:
+    from bars import write  # type: ignore[import-not-found]
+
+    def peer(*rounds: float) -> Any:
+        own = {"rounds_wall": rounds, "rounds_cpu": rounds, "starts": 2}
+        return {n: own | {"cpu_ms": {"median": rounds[0]}} for n in ("8", "32", "128", "512")}
+
+    names = {"edgembed-int8": peer(1, 1, 1, 2, 2, 2), "ctranslate2-int8": peer(*[3] * 6)}
+    lines = write("M", {"latency": {"1": names}}).splitlines()
+    (row,) = (line for line in lines if "8 tokens" in line and "128" not in line)
+    assert "| 2.250 | 2.250 | 1.50 to 3.00 | ok |" in row
 
 
 def test_a_peer_that_cannot_start_is_noted_and_left_out(measure: Any, launch: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from random import Random
@@ -21,6 +21,7 @@ _SETTLE = 0.25  # seconds: OpenMP's threads spin on for 0.2 s after a turn of se
 _SEARCH_TEXTS, _SEARCH_TURNS = 500, 4  # what a batch size is tried on: short turns scatter more
 
 Workers = Mapping[str, Worker]
+Turns = list[dict[str, list[float]]]  # seconds of each call, by clock
 
 
 @contextmanager
@@ -54,31 +55,53 @@ def turns(workers: Workers, rounds: int, threads: int) -> Iterator[tuple[str, Wo
 
 
 def latency(
-    workers: Workers,
+    starts: Iterable[Workers],
     texts: Mapping[int, Sequence[str]],
     rounds: int,
     turn_seconds: float,
     threads: int,
 ) -> dict[str, dict[str, Any]]:
-    """Milliseconds of one text a call, by peer and tokens; `rounds_*` are medians of turns."""
-    results: dict[str, dict[str, Any]] = {name: {} for name in workers}
+    """Milliseconds of one text a call, by peer and tokens; `rounds_*` are medians of turns.
+
+    Each of `starts` has the same workers in new processes, for `rounds` of turns: a process keeps
+    the pages that it was given, and two that are alike differ by some percent for that alone.
+    """
+    turned = [_latency_turns(workers, texts, rounds, turn_seconds, threads) for workers in starts]
+    names = [name for name in turned[0] if all(name in one for one in turned)]
+    return {
+        name: {
+            str(tokens): _latency_summary([one[name][tokens] for one in turned]) for tokens in texts
+        }
+        for name in names
+    }
+
+
+def _latency_turns(
+    workers: Workers,
+    texts: Mapping[int, Sequence[str]],
+    rounds: int,
+    turn_seconds: float,
+    threads: int,
+) -> dict[str, dict[int, Turns]]:
+    """Each turn's seconds, by peer and tokens."""
+    found: dict[str, dict[int, Turns]] = {name: {} for name in workers}
     for tokens, same_length in texts.items():
         groups = [[text] for text in same_length]
         repeats = {name: _repeats(worker, groups, turn_seconds) for name, worker in workers.items()}
-        walls: dict[str, list[list[float]]] = {name: [] for name in workers}
-        cpus: dict[str, list[list[float]]] = {name: [] for name in workers}
         for name, worker in turns(workers, rounds, threads):
             turn = worker.time(groups, 1, repeats[name])
-            walls[name].append([1e3 * value for value in turn["wall"]])
-            cpus[name].append([1e3 * value for value in turn["cpu"]])
-        for name in workers:
-            results[name][str(tokens)] = {
-                "wall_ms": summary([value for turn in walls[name] for value in turn]),
-                "cpu_ms": summary([value for turn in cpus[name] for value in turn]),
-                "rounds_wall": [round(median(turn), 5) for turn in walls[name]],
-                "rounds_cpu": [round(median(turn), 5) for turn in cpus[name]],
-            }
-    return results
+            found[name].setdefault(tokens, []).append(turn)
+    return found
+
+
+def _latency_summary(starts: list[Turns]) -> dict[str, Any]:
+    """Milliseconds: of all calls, and the median of each turn, one start after the other."""
+    found: dict[str, Any] = {"starts": len(starts)}
+    for clock in ("wall", "cpu"):
+        taken = [[1e3 * value for value in turn[clock]] for own in starts for turn in own]
+        found[f"{clock}_ms"] = summary([value for turn in taken for value in turn])
+        found[f"rounds_{clock}"] = [round(median(turn), 5) for turn in taken]
+    return found
 
 
 def _repeats(worker: Worker, groups: list[list[str]], turn_seconds: float) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # benchmarks/ is no installed package.
@@ -22,7 +23,7 @@ import results
 import roofline
 import venvs
 from catalogue import BUILD, REFERENCE, Peer, choose
-from client import Launch
+from client import Launch, Worker
 
 from common.texts import load_lines
 from edgembed.bench.machine import describe
@@ -45,7 +46,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peers", help="comma-separated names (default: all)")
     parser.add_argument("--threads", default="1,2", help="thread budgets")
     parser.add_argument("--stages", default=",".join(STAGES))
-    parser.add_argument("--rounds", type=int, default=30, help="turns of each peer, for latency")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each process, for latency")
+    parser.add_argument("--starts", type=int, default=3, help="processes of each peer, for latency")
     parser.add_argument("--turn", type=float, default=0.08, help="seconds of a latency turn")
     parser.add_argument("--mixed", type=int, default=1000, help="texts of the throughput mix")
     parser.add_argument("--calls", type=int, default=8, help="calls that the mix is cut into")
@@ -181,9 +183,16 @@ class Bench:
         texts = {tokens: [self.cutter.cut(tokens) for _ in range(8)] for tokens in TOKENS}
         for threads in self.budgets:
             log(f"{self.key}: latency, {threads} thread(s)")
-            with measure.running(self._with(threads), texts[8][0], self.failures) as workers:
-                found = measure.latency(workers, texts, options.rounds, options.turn, threads)
+            starts = self._starts(threads, texts[8][0])
+            found = measure.latency(starts, texts, options.rounds, options.turn, threads)
             store.put({"models": {self.key: {"latency": {str(threads): found}}}}, depth=4)
+
+    def _starts(self, threads: int, first_text: str) -> Iterator[dict[str, Worker]]:
+        """All workers, as often as they are to be started anew."""
+        for number in range(self.options.starts):
+            log(f"{self.key}: start {number + 1} of {self.options.starts}")
+            with measure.running(self._with(threads), first_text, self.failures) as workers:
+                yield workers
 
     def throughput(self, store: results.Results) -> None:
         lengths = log_normal_lengths(self.options.mixed, median=30, sigma=0.8, longest=512)
