@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--dtype", default="int8")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
+    if not (options.bundle / "manifest.json").is_file():
+        raise SystemExit(f"no bundle in {options.bundle}: write one with  edgembed-export MODEL")
     print(measure(_programs(options.bundle, options.dtype), options.rounds))
 
 

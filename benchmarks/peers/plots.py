@@ -9,11 +9,13 @@ import matplotlib as mpl
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 from report import MODEL_NAMES
 
 Data = dict[str, Any]
 _TOKENS = ("8", "32", "128", "512")
 _COLOURS = {"int8": "#d1495b", "float32": "#30638e"}
+_CYCLE, _MARKS = 10, "o^sD"  # matplotlib's colours, and a mark for each time they begin anew
 _PARTS = {"python": "#c9c9c9", "import": "#8fb8de", "load": "#30638e", "first": "#d1495b"}
 
 
@@ -74,19 +76,20 @@ def _speed_against_cosine(model: Data, path: Path, key: str) -> None:
 
 def _latency(found: Data, path: Path, key: str) -> None:
     figure, axes = plt.subplots(figsize=(8, 5))
-    for name, peer in found.items():
-        ours = name.startswith("edgembed")
+    for number, (name, peer) in enumerate(found.items()):
         axes.plot(
             [int(tokens) for tokens in _TOKENS],
             [peer[tokens]["cpu_ms"]["median"] / int(tokens) for tokens in _TOKENS],
-            marker="o", markersize=3, linewidth=2.5 if ours else 1, label=name,
-            linestyle="-" if _dtype(name) == "int8" else "--",
+            linestyle="-" if _dtype(name) == "int8" else "--", **_line(number, name),
         )  # fmt: skip
     axes.set(
         xscale="log", yscale="log", xlabel="tokens", ylabel="median CPU ms a token, 1 thread",
         title=f"Latency of one text, {key}", xticks=[int(tokens) for tokens in _TOKENS],
         xticklabels=_TOKENS,
     )  # fmt: skip
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.yaxis.set(major_locator=ticker.LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     _legend_beside(axes)
     axes.grid(alpha=0.3)
     _save(figure, path)
@@ -94,16 +97,15 @@ def _latency(found: Data, path: Path, key: str) -> None:
 
 def _threads(throughput: Data, path: Path, key: str) -> None:
     figure, axes = plt.subplots(figsize=(8, 5))
-    names = [name for rates in throughput.values() for name in rates]
-    for name in dict.fromkeys(names):
+    names = dict.fromkeys(name for rates in throughput.values() for name in rates)
+    bases = list(dict.fromkeys(name.removesuffix(" (pool)") for name in names))
+    for name in names:
         base = name.removesuffix(" (pool)")
         points = {int(t): rates.get(name, rates.get(base)) for t, rates in throughput.items()}
         points = {threads: rate for threads, rate in points.items() if rate}
-        ours = name.startswith("edgembed")
         axes.plot(
-            list(points), [rate["texts_per_second"] for rate in points.values()], label=name,
-            marker="o", markersize=3, linewidth=2.5 if ours else 1,
-            linestyle=":" if name != base else "-",
+            list(points), [rate["texts_per_second"] for rate in points.values()],
+            linestyle=":" if name != base else "-", **_line(bases.index(base), name),
         )  # fmt: skip
     axes.set(
         xlabel="threads (dotted: callers of one thread each, on one model)",
@@ -113,6 +115,15 @@ def _threads(throughput: Data, path: Path, key: str) -> None:
     _legend_beside(axes)
     axes.grid(alpha=0.3)
     _save(figure, path)
+
+
+def _line(number: int, name: str) -> dict[str, Any]:
+    """How a peer's line looks: there are more peers than colours, so marks tell them apart."""
+    round_, colour = divmod(number, _CYCLE)
+    return {
+        "label": name, "color": f"C{colour}", "marker": _MARKS[round_ % len(_MARKS)],
+        "markersize": 4, "linewidth": 2.5 if name.startswith("edgembed") else 1,
+    }  # fmt: skip
 
 
 def _legend_beside(axes: Any) -> None:
